@@ -1,0 +1,46 @@
+# What every target of ours shares. PRIVATE: flags never reach a consumer.
+function(signaldb_configure target)
+  target_compile_features(${target} PUBLIC cxx_std_23)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON
+                        CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
+  target_compile_options(${target} PRIVATE
+    -Wall -Wextra -Wshadow -Wconversion -Wnon-virtual-dtor
+    -fstack-protector-strong -fcf-protection
+    $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
+    $<$<BOOL:${SIGNALDB_DEVELOPER_MODE}>:-Werror>)
+  # Fortify needs optimisation; the sanitizers bring their own checks.
+  if(NOT SIGNALDB_SANITIZE)
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Release,RelWithDebInfo>:-D_FORTIFY_SOURCE=2>)
+  endif()
+  target_link_options(${target} PRIVATE -Wl,-z,relro,-z,now)
+  if(SIGNALDB_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${SIGNALDB_SANITIZE} -fno-omit-frame-pointer
+                           -fno-sanitize-recover=all)
+    target_link_options(${target} PUBLIC -fsanitize=${SIGNALDB_SANITIZE})
+  endif()
+endfunction()
+
+# signaldb_module(NAME [ARROW_PCH] SOURCES ... LINKS ...): one static library of ours, called signaldb_NAME.
+function(signaldb_module name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "ARROW_PCH" "" "SOURCES;LINKS")
+  add_library(signaldb_${name} STATIC ${arg_SOURCES})
+  signaldb_configure(signaldb_${name})
+  target_link_libraries(signaldb_${name} PUBLIC ${arg_LINKS})
+  if(arg_ARROW_PCH)
+    target_precompile_headers(signaldb_${name} REUSE_FROM signaldb_arrow_pch)
+  endif()
+endfunction()
+
+# signaldb_test(NAME [ARROW_PCH] [LABELS ...] SOURCES ... LINKS ...): one GoogleTest program; each TEST is a ctest.
+function(signaldb_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "ARROW_PCH" "" "SOURCES;LINKS;LABELS")
+  add_executable(${name} ${arg_SOURCES})
+  signaldb_configure(${name})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(${name} PRIVATE ${arg_LINKS} GTest::gmock GTest::gtest_main)
+  if(arg_ARROW_PCH)
+    target_precompile_headers(${name} REUSE_FROM signaldb_arrow_pch)
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300)
+endfunction()

@@ -1,0 +1,1 @@
+// Carries the precompiled Arrow header that the other targets reuse.

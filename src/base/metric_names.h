@@ -1,0 +1,64 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace signaldb {
+
+enum class MetricType : std::uint8_t { kCounter, kGauge, kHistogram };
+
+/// One metric of ours: the name that Prometheus shows, what it means, and the kind of its buckets.
+struct MetricDefinition {
+  std::string_view name;
+  MetricType type;
+  std::string_view help;
+};
+
+/// Every metric there is. Histograms ending in `_seconds` use latency buckets, in `_bytes` or
+/// `_rows` powers of four.
+inline constexpr auto kMetrics = std::to_array<MetricDefinition>({
+    {"signaldb_writer_requests_total", MetricType::kCounter, "Requests answered, by source (otlp_grpc, otlp_http), signal and outcome."},
+    {"signaldb_writer_request_duration_seconds", MetricType::kHistogram, "Time from the last byte of a request to its answer, by source."},
+    {"signaldb_writer_records_total", MetricType::kCounter, "Records taken in, by signal and outcome (accepted, rejected)."},
+    {"signaldb_writer_rejected_records_total", MetricType::kCounter, "Records rejected while decoding, by signal and reason."},
+    {"signaldb_writer_clamped_timestamps_total", MetricType::kCounter, "Event times replaced by the receive time, by signal and reason (zero, past, future)."},
+    {"signaldb_writer_decode_notes_total", MetricType::kCounter, "Oddities stored as sent, by signal and kind (zero_id, duplicate_attribute_key, ...)."},
+    {"signaldb_writer_memory_budget_bytes", MetricType::kGauge, "The byte budget over everything in flight."},
+    {"signaldb_writer_memory_used_bytes", MetricType::kGauge, "Bytes of the budget in use."},
+    {"signaldb_writer_log_append_duration_seconds", MetricType::kHistogram, "Time a request waits for its bytes to be durable."},
+    {"signaldb_writer_log_fsync_duration_seconds", MetricType::kHistogram, "Time of one fsync of the durable log."},
+    {"signaldb_writer_log_group_requests", MetricType::kHistogram, "Requests made durable by one fsync."},
+    {"signaldb_writer_log_bytes", MetricType::kGauge, "Bytes the durable log holds on disk."},
+    {"signaldb_writer_log_bytes_max", MetricType::kGauge, "Bytes the durable log may hold before it refuses requests."},
+    {"signaldb_writer_log_append_errors_total", MetricType::kCounter, "Appends that failed, by reason."},
+    {"signaldb_writer_log_quarantined_bytes_total", MetricType::kCounter, "Bytes of the durable log found damaged and set aside."},
+    {"signaldb_writer_buffer_bytes", MetricType::kGauge, "Bytes of decoded rows waiting for a commit."},
+    {"signaldb_writer_buffer_rows", MetricType::kGauge, "Decoded rows waiting for a commit."},
+    {"signaldb_writer_cuts_total", MetricType::kCounter, "Cuts made, by reason (bytes, rows, age, memory, partitions, flush, shutdown)."},
+    {"signaldb_writer_batch_rows", MetricType::kHistogram, "Rows of one table in one cut."},
+    {"signaldb_writer_batch_bytes", MetricType::kHistogram, "Bytes of one table in one cut, in memory."},
+    {"signaldb_writer_batch_splits_total", MetricType::kCounter, "Batches split into slices, by reason (rows, bytes)."},
+    {"signaldb_writer_data_file_bytes", MetricType::kHistogram, "Size of the data files written."},
+    {"signaldb_writer_encode_duration_seconds", MetricType::kHistogram, "Time to sort, encode and store the data files of one cut."},
+    {"signaldb_writer_commits_total", MetricType::kCounter, "Commits, by outcome (applied, conflict, unknown, failed)."},
+    {"signaldb_writer_commit_duration_seconds", MetricType::kHistogram, "Time of one commit over all its tables, retries included."},
+    {"signaldb_writer_commit_retries_total", MetricType::kCounter, "Commit attempts after the first, by reason."},
+    {"signaldb_writer_commit_reconciled_total", MetricType::kCounter, "Unknown outcomes resolved by re-reading, by result (applied, rejected)."},
+    {"signaldb_writer_transactions_total", MetricType::kCounter, "Transactions, by outcome (committed, rolled_back, failed)."},
+    {"signaldb_writer_transaction_duration_seconds", MetricType::kHistogram, "Time from begin to the end of a transaction."},
+    {"signaldb_writer_rollbacks_total", MetricType::kCounter, "Transactions rolled back, by cause."},
+    {"signaldb_writer_retry_backoff_seconds", MetricType::kHistogram, "Time waited between attempts."},
+    {"signaldb_writer_retry_success_total", MetricType::kCounter, "Operations that succeeded after at least one retry."},
+    {"signaldb_writer_dedupe_hits_total", MetricType::kCounter, "Messages skipped because their table already covers their position."},
+    {"signaldb_writer_poison_messages_total", MetricType::kCounter, "Messages set aside because they can never be written, by reason."},
+    {"signaldb_writer_end_to_end_delay_seconds", MetricType::kHistogram, "Time from receipt of the oldest message of a cut until its rows are visible."},
+    {"signaldb_writer_last_commit_timestamp_seconds", MetricType::kGauge, "Wall-clock time of the last commit, by table."},
+    {"signaldb_writer_stalled_datasets", MetricType::kGauge, "Datasets whose commits fail and are being retried."},
+    {"signaldb_writer_catalog_cache_hits_total", MetricType::kCounter, "Table metadata found in the cache."},
+    {"signaldb_writer_catalog_cache_misses_total", MetricType::kCounter, "Table metadata read and parsed."},
+    {"signaldb_writer_build_info", MetricType::kGauge, "Always 1; the version is a label."},
+    {"signaldb_writer_ready", MetricType::kGauge, "1 if /readyz answers 200."},
+});
+
+}  // namespace signaldb
