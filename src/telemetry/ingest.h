@@ -1,0 +1,56 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "base/clock.h"
+#include "base/memory_budget.h"
+#include "signaldb/result.h"
+#include "telemetry/signal.h"
+
+namespace signaldb {
+
+enum class OtlpEncoding : std::uint8_t { kProtobuf = 0, kJson = 1 };
+
+/// One OTLP export request, decompressed, as a receiver hands it over.
+struct IngestRequest {
+  std::string tenant;   ///< Validated (telemetry/names.h).
+  std::string dataset;  ///< Validated.
+  Signal signal = Signal::kLogs;
+  OtlpEncoding encoding = OtlpEncoding::kProtobuf;
+  std::shared_ptr<const void> owner;   ///< Keeps `body` alive.
+  std::span<const std::byte> body;     ///< The Export*ServiceRequest message.
+  Nanos received_at{0};                ///< Wall clock; travels with the message, so that a replay gives the same rows.
+  std::string request_id;              ///< On every log line that concerns the request.
+  MemoryBudget::Hold hold;             ///< Covers `body`; the ingest resizes it to what it keeps.
+};
+
+/// How a request ended.
+struct IngestAnswer {
+  /// Nothing: accepted, and durable. Otherwise nothing of the request was or will be stored:
+  /// kInvalid: malformed, never retry. kUnavailable: retry later.
+  std::optional<Error> error;
+  std::chrono::seconds retry_after{1};  ///< With kUnavailable.
+  std::int64_t rejected = 0;            ///< Records refused inside an accepted request (OTLP partial success).
+  std::string rejection_message;        ///< Why, for the client; may stand alone as a warning.
+};
+
+/// Port: where receivers hand requests, and learn when they are durable.
+///
+/// Implementation contract: `done` is called exactly once, from any thread, possibly before Accept
+/// returns; success only after the bytes are durable; it must return quickly. Thread-safe.
+class Ingest {
+ public:
+  using Done = std::move_only_function<void(IngestAnswer)>;
+
+  virtual ~Ingest() = default;
+  virtual void Accept(IngestRequest request, Done done) = 0;
+};
+
+}  // namespace signaldb
