@@ -49,26 +49,27 @@ using Status = Result<void>;
 }  // namespace signaldb
 
 /// Returns the error of `expr` from the enclosing function, if it failed.
-#define SIGNALDB_TRY(expr)                                                            \
-  do {                                                                                \
-    if (auto signaldb_status = (expr); !signaldb_status.has_value()) [[unlikely]] {   \
-      return std::unexpected(std::move(signaldb_status).error());                     \
-    }                                                                                 \
+#define SIGNALDB_TRY(expr)                                                          \
+  do {                                                                              \
+    if (auto signaldb_status = (expr); !signaldb_status.has_value()) [[unlikely]] { \
+      return std::unexpected(std::move(signaldb_status).error());                   \
+    }                                                                               \
   } while (false)
 
 #define SIGNALDB_CONCAT_INNER(a, b) a##b
 #define SIGNALDB_CONCAT(a, b) SIGNALDB_CONCAT_INNER(a, b)
 
 /// `SIGNALDB_ASSIGN(auto x, F())`: declares `x` from the value of `F()`, or returns its error.
-#define SIGNALDB_ASSIGN(decl, expr)                                                       \
-  auto SIGNALDB_CONCAT(signaldb_result_, __LINE__) = (expr);                              \
-  if (!SIGNALDB_CONCAT(signaldb_result_, __LINE__).has_value()) [[unlikely]] {            \
+#define SIGNALDB_ASSIGN(decl, expr)                                                         \
+  auto SIGNALDB_CONCAT(signaldb_result_, __LINE__) = (expr);                                \
+  if (!SIGNALDB_CONCAT(signaldb_result_, __LINE__).has_value()) [[unlikely]] {              \
     return std::unexpected(std::move(SIGNALDB_CONCAT(signaldb_result_, __LINE__)).error()); \
-  }                                                                                       \
+  }                                                                                         \
   decl = std::move(*SIGNALDB_CONCAT(signaldb_result_, __LINE__))
 
 /// A broken invariant ends the process, in release builds too.
-#define SIGNALDB_ASSERT(condition)                                                        \
-  do {                                                                                    \
-    if (!(condition)) [[unlikely]] ::signaldb::AbortBecause(#condition, __FILE__, __LINE__); \
+#define SIGNALDB_ASSERT(condition)                              \
+  do {                                                          \
+    if (!(condition)) [[unlikely]]                              \
+      ::signaldb::AbortBecause(#condition, __FILE__, __LINE__); \
   } while (false)

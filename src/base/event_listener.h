@@ -14,8 +14,9 @@ enum class Severity : std::uint8_t { kDebug, kInfo, kWarning, kError };
 /// A log line as data. The listener adds the time and picks the format.
 struct LogEvent {
   Severity severity = Severity::kInfo;
-  std::string_view module;  ///< Folder name of the speaker ("log", "pipeline", "otlp"): levels are set by it.
-  std::string message;      ///< Lower case, no final stop, no variables.
+  std::string_view
+      module;  ///< Folder name of the speaker ("log", "pipeline", "otlp"): levels are set by it.
+  std::string message;  ///< Lower case, no final stop, no variables.
   /// The variables: `tenant`, `table`, `request_id`, `commit_id`, `snapshot_id`, `error`, ...
   std::vector<std::pair<std::string_view, std::string>> fields;
 };

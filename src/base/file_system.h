@@ -22,15 +22,16 @@ class File {
 
   /// Reads up to `out.size()` bytes at `offset`; fewer only at the end of the file.
   /// Errors: kUnavailable (I/O).
-  [[nodiscard]] virtual Result<std::size_t> ReadAt(std::uint64_t offset, std::span<std::byte> out) = 0;
+  [[nodiscard]] virtual Result<std::size_t> ReadAt(std::uint64_t offset,
+                                                   std::span<std::byte> out) = 0;
 
   /// Writes all of `bytes` at `offset`. After an error any part of them may be there.
   /// Errors: kUnavailable (I/O, disk full).
   [[nodiscard]] virtual Status WriteAt(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
 
-  /// Makes everything written so far survive a power cut. After an error nothing more may be trusted
-  /// to this file: Linux forgets the failed pages, and a second call would lie. Write a new file.
-  /// Errors: kUnknownOutcome.
+  /// Makes everything written so far survive a power cut. After an error nothing more may be
+  /// trusted to this file: Linux forgets the failed pages, and a second call would lie. Write a new
+  /// file. Errors: kUnknownOutcome.
   [[nodiscard]] virtual Status Sync() = 0;
 
   /// Errors: kUnavailable.
@@ -59,7 +60,8 @@ struct DirEntry {
 /// The part of POSIX that durability rests on. The real one is adapters/local; the simulated one
 /// (tests) loses unsynced data, tears writes and reorders folder operations.
 ///
-/// Paths are absolute. Creating, renaming or removing a name is durable only after SyncDir of its folder.
+/// Paths are absolute. Creating, renaming or removing a name is durable only after SyncDir of its
+/// folder.
 ///
 /// Threads: thread-safe.
 class FileSystem {
@@ -67,7 +69,8 @@ class FileSystem {
   virtual ~FileSystem() = default;
 
   /// Errors: kNotFound, kConflict (kCreateNew and it exists), kUnavailable.
-  [[nodiscard]] virtual Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) = 0;
+  [[nodiscard]] virtual Result<std::unique_ptr<File>> Open(const std::string& path,
+                                                           OpenMode mode) = 0;
   /// Replaces `to` atomically. Errors: kNotFound, kUnavailable.
   [[nodiscard]] virtual Status Rename(const std::string& from, const std::string& to) = 0;
   /// Removes a file or an empty folder. Errors: kNotFound, kUnavailable.
@@ -80,7 +83,8 @@ class FileSystem {
   [[nodiscard]] virtual Result<std::vector<DirEntry>> List(const std::string& path) = 0;
   /// Nothing if there is no such file or folder. Errors: kUnavailable.
   [[nodiscard]] virtual Result<std::optional<DirEntry>> Stat(const std::string& path) = 0;
-  /// Creates `path` if needed and locks it against every other process. Errors: kConflict (held), kUnavailable.
+  /// Creates `path` if needed and locks it against every other process. Errors: kConflict (held),
+  /// kUnavailable.
   [[nodiscard]] virtual Result<std::unique_ptr<FileLock>> Lock(const std::string& path) = 0;
 };
 

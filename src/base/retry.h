@@ -11,10 +11,10 @@ namespace signaldb {
 
 /// How long to insist on what may be retried.
 struct RetryConfig {
-  int max_attempts = 3;                             ///< The first attempt counts.
-  std::chrono::milliseconds initial_delay{100};     ///< Before the second attempt,
-  std::chrono::milliseconds max_delay{5'000};       ///< growing up to this
-  double backoff_multiplier = 2.0;                  ///< by this factor.
+  int max_attempts = 3;                          ///< The first attempt counts.
+  std::chrono::milliseconds initial_delay{100};  ///< Before the second attempt,
+  std::chrono::milliseconds max_delay{5'000};    ///< growing up to this
+  double backoff_multiplier = 2.0;               ///< by this factor.
 };
 
 /// True for kConflict, kUnavailable and kUnknownOutcome: trying again (after a look) may help.

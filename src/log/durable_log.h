@@ -21,18 +21,20 @@ namespace signaldb {
 using Position = std::uint64_t;
 
 struct DurableLogOptions {
-  std::string dir;                                      ///< Absolute. Locked against other processes.
-  std::uint64_t segment_bytes = 64ULL << 20;            ///< A segment is sealed once it holds this much.
-  std::uint64_t bytes_max = 4ULL << 30;                 ///< On disk; an append beyond it is refused.
-  std::uint64_t record_bytes_max = 128ULL << 20;        ///< A longer record is kInvalid.
-  std::uint64_t pending_bytes_max = 256ULL << 20;       ///< Waiting for an fsync; beyond it appends are refused.
+  std::string dir;                                ///< Absolute. Locked against other processes.
+  std::uint64_t segment_bytes = 64ULL << 20;      ///< A segment is sealed once it holds this much.
+  std::uint64_t bytes_max = 4ULL << 30;           ///< On disk; an append beyond it is refused.
+  std::uint64_t record_bytes_max = 128ULL << 20;  ///< A longer record is kInvalid.
+  std::uint64_t pending_bytes_max =
+      256ULL << 20;  ///< Waiting for an fsync; beyond it appends are refused.
 };
 
 /// One record as the log keeps it: opaque header and body. The log knows nothing of OTLP.
 struct LogRecord {
-  std::string header;                     ///< Small: tenant, dataset, signal, encoding, receive time (pipeline/log_entry.h).
+  std::string
+      header;  ///< Small: tenant, dataset, signal, encoding, receive time (pipeline/log_entry.h).
   std::span<const std::byte> body;
-  std::shared_ptr<const void> body_owner; ///< Keeps `body` alive until it is durable.
+  std::shared_ptr<const void> body_owner;  ///< Keeps `body` alive until it is durable.
 };
 
 /// What recovery found beside good records.
@@ -43,8 +45,8 @@ struct RecoveryReport {
   std::vector<std::string> quarantined_files;
 };
 
-/// The embedded durable log: segments of checksummed frames, group commit, trimmed after table commits.
-/// The header of this file's .cc and log/README.md hold the format and the loop.
+/// The embedded durable log: segments of checksummed frames, group commit, trimmed after table
+/// commits. The header of this file's .cc and log/README.md hold the format and the loop.
 ///
 /// Threads: thread-safe.
 class DurableLog {
@@ -52,13 +54,16 @@ class DurableLog {
   /// Called once per append, from the log's own thread, in position order; must return quickly.
   /// Success gives the record's position, after its bytes are durable.
   using OnDurable = std::move_only_function<void(Result<Position>)>;
-  using OnRecord = std::function<Status(Position, std::string_view header, std::span<const std::byte> body)>;
+  using OnRecord =
+      std::function<Status(Position, std::string_view header, std::span<const std::byte> body)>;
 
   /// Locks the folder, checks every frame, cuts a torn tail, sets damage aside.
-  /// Errors: kConflict (another process holds the folder), kCorrupt (the log's identity is unreadable),
-  /// kUnavailable (I/O).
-  [[nodiscard]] static Result<std::unique_ptr<DurableLog>> Open(FileSystem& files, Clock& clock, Random& random,
-                                                               EventListener& events, DurableLogOptions options);
+  /// Errors: kConflict (another process holds the folder), kCorrupt (the log's identity is
+  /// unreadable), kUnavailable (I/O).
+  [[nodiscard]] static Result<std::unique_ptr<DurableLog>> Open(FileSystem& files, Clock& clock,
+                                                                Random& random,
+                                                                EventListener& events,
+                                                                DurableLogOptions options);
   virtual ~DurableLog() = default;
 
   /// Queues the record and returns at once. One fsync answers all that wait.
@@ -69,16 +74,18 @@ class DurableLog {
   /// For recovery, before the first append.
   [[nodiscard]] virtual Status Replay(Position from, const OnRecord& on_record) = 0;
 
-  /// Everything up to and including `position` is in the tables: whole segments below it are removed,
-  /// and the position is remembered. Errors: kUnavailable (removed later).
+  /// Everything up to and including `position` is in the tables: whole segments below it are
+  /// removed, and the position is remembered. Errors: kUnavailable (removed later).
   [[nodiscard]] virtual Status Trim(Position position) = 0;
 
   /// Refuses new appends, finishes the queued ones, joins the thread. Idempotent.
   virtual void Close() = 0;
 
-  /// Identity of this log: made with the folder, never changes; part of the source key of its positions.
+  /// Identity of this log: made with the folder, never changes; part of the source key of its
+  /// positions.
   [[nodiscard]] virtual const Uuid& uuid() const = 0;
-  /// The last position that `Trim` was given, as far as it is remembered (0 = none). Never too high.
+  /// The last position that `Trim` was given, as far as it is remembered (0 = none). Never too
+  /// high.
   [[nodiscard]] virtual Position trimmed() const = 0;
   [[nodiscard]] virtual Position last_durable() const = 0;
   [[nodiscard]] virtual std::uint64_t bytes_on_disk() const = 0;

@@ -23,11 +23,11 @@ namespace signaldb {
 /// Limits on what one request may hold, and the window of event times. Each is a configuration key.
 struct DecodeOptions {
   Nanos received_at{0};
-  Nanos timestamp_min{946'684'800'000'000'000};            ///< 2000-01-01T00:00:00Z.
-  Nanos timestamp_future_max = std::chrono::hours(24);     ///< After `received_at`.
-  std::int64_t records_max = 1'000'000;                    ///< Per request; above it the request is kInvalid.
-  int depth_max = 32;                                      ///< Of nested AnyValues; a deeper record is rejected.
-  std::int64_t attributes_max = 1'024;                     ///< Per record; a record with more is rejected.
+  Nanos timestamp_min{946'684'800'000'000'000};         ///< 2000-01-01T00:00:00Z.
+  Nanos timestamp_future_max = std::chrono::hours(24);  ///< After `received_at`.
+  std::int64_t records_max = 1'000'000;  ///< Per request; above it the request is kInvalid.
+  int depth_max = 32;                    ///< Of nested AnyValues; a deeper record is rejected.
+  std::int64_t attributes_max = 1'024;   ///< Per record; a record with more is rejected.
 };
 
 /// Rows of one table, in the order sent.

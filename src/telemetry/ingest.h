@@ -24,11 +24,12 @@ struct IngestRequest {
   std::string dataset;  ///< Validated.
   Signal signal = Signal::kLogs;
   OtlpEncoding encoding = OtlpEncoding::kProtobuf;
-  std::shared_ptr<const void> owner;   ///< Keeps `body` alive.
-  std::span<const std::byte> body;     ///< The Export*ServiceRequest message.
-  Nanos received_at{0};                ///< Wall clock; travels with the message, so that a replay gives the same rows.
-  std::string request_id;              ///< On every log line that concerns the request.
-  MemoryBudget::Hold hold;             ///< Covers `body`; the ingest resizes it to what it keeps.
+  std::shared_ptr<const void> owner;  ///< Keeps `body` alive.
+  std::span<const std::byte> body;    ///< The Export*ServiceRequest message.
+  Nanos received_at{
+      0};  ///< Wall clock; travels with the message, so that a replay gives the same rows.
+  std::string request_id;   ///< On every log line that concerns the request.
+  MemoryBudget::Hold hold;  ///< Covers `body`; the ingest resizes it to what it keeps.
 };
 
 /// How a request ended.
@@ -37,8 +38,9 @@ struct IngestAnswer {
   /// kInvalid: malformed, never retry. kUnavailable: retry later.
   std::optional<Error> error;
   std::chrono::seconds retry_after{1};  ///< With kUnavailable.
-  std::int64_t rejected = 0;            ///< Records refused inside an accepted request (OTLP partial success).
-  std::string rejection_message;        ///< Why, for the client; may stand alone as a warning.
+  std::int64_t rejected =
+      0;  ///< Records refused inside an accepted request (OTLP partial success).
+  std::string rejection_message;  ///< Why, for the client; may stand alone as a warning.
 };
 
 /// Port: where receivers hand requests, and learn when they are durable.

@@ -19,13 +19,14 @@ struct TableDefinition {
   TableKind kind;
   std::string_view name;  ///< "traces", "logs", "metrics_gauge", ...
   /// The table's columns. Every field, nested ones too, carries its Iceberg id as field metadata
-  /// `PARQUET:field_id`. Plain types: utf8, int32/64, float64, bool, date32, timestamp[us, UTC], map<utf8, utf8>.
+  /// `PARQUET:field_id`. Plain types: utf8, int32/64, float64, bool, date32, timestamp[us, UTC],
+  /// map<utf8, utf8>.
   std::shared_ptr<arrow::Schema> schema;
   /// The same columns as the decoder makes them: strings that repeat are dictionary<int32, utf8>,
   /// at any depth, so that the Parquet encoder need not find the repetitions again.
   std::shared_ptr<arrow::Schema> decoded_schema;
-  std::string_view partition_column;             ///< "timestamp", transform hour, field name "timestamp_hour".
-  std::vector<std::string_view> sort_columns;    ///< Ascending, nulls first.
+  std::string_view partition_column;  ///< "timestamp", transform hour, field name "timestamp_hour".
+  std::vector<std::string_view> sort_columns;                   ///< Ascending, nulls first.
   std::vector<std::pair<std::string, std::string>> properties;  ///< Table properties at creation.
 };
 

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <gmock/gmock.h>
-
 #include <ostream>
+
+#include <gmock/gmock.h>
 
 #include "signaldb/result.h"
 

@@ -13,7 +13,10 @@ using testing::FakeClock;
 TEST(Backoff, WaitsLongerEachTimeUpToTheLimit) {
   FakeClock clock;
   SeededRandom random(1);
-  const RetryConfig config{.max_attempts = 6, .initial_delay = milliseconds(100), .max_delay = milliseconds(400), .backoff_multiplier = 2.0};
+  const RetryConfig config{.max_attempts = 6,
+                           .initial_delay = milliseconds(100),
+                           .max_delay = milliseconds(400),
+                           .backoff_multiplier = 2.0};
   Backoff backoff(config, clock, random);
   ASSERT_TRUE(backoff.Next({}));
   EXPECT_EQ(clock.MonotonicNow(), Nanos(0));
