@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "iceberg/file_io.h"
+#include "iceberg/manifest.h"
+#include "iceberg/table_metadata.h"
+#include "signaldb/result.h"
+
+namespace arrow {
+class RecordBatch;
+}
+
+namespace signaldb {
+
+/// Everything about the files of one table that its metadata decides: columns, encoder settings by
+/// table properties
+/// (`write.parquet.*`, `write.metadata.metrics.*`, `write.target-file-size-bytes`), where files go.
+/// Made once a table version. Threads: thread-safe (immutable).
+class DataFileFormat {
+ public:
+  /// Errors: kInvalid (a column or property we cannot write; names it).
+  [[nodiscard]] static Result<std::shared_ptr<const DataFileFormat>> Make(
+      const TableMetadata& metadata);
+  virtual ~DataFileFormat() = default;
+};
+
+/// Whether the rows given are in the table's default sort order.
+enum class RowOrder : std::uint8_t { kUnsorted, kSorted };
+
+/// Writes the rows of one partition into one Parquet file with field ids, page checksums, bloom
+/// filters and our own column metrics. Each Write becomes a row group.
+///
+/// Threads: thread-compatible; several writers run side by side.
+class DataFileWriter {
+ public:
+  /// `location` is new and unique. `partition` has one value a field of the default spec.
+  [[nodiscard]] static Result<std::unique_ptr<DataFileWriter>> Make(
+      FileIo& io, std::shared_ptr<const DataFileFormat> format, std::string location,
+      PartitionValues partition, RowOrder order);
+  virtual ~DataFileWriter() = default;
+
+  /// Columns are matched by name; strings may be dictionary<int32, utf8> at any depth. Missing
+  /// optional columns become nulls. Errors: kInvalid (a column that does not fit or a null in a
+  /// required one; names it), kUnavailable.
+  [[nodiscard]] virtual Status Write(const arrow::RecordBatch& rows) = 0;
+
+  /// Closes the file, durable. Errors: as OutputFile::Finish.
+  [[nodiscard]] virtual Result<DataFile> Finish() = 0;
+
+  /// Bytes written and buffered so far, to decide when to roll.
+  [[nodiscard]] virtual std::int64_t bytes_estimate() const = 0;
+};
+
+}  // namespace signaldb

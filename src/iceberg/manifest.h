@@ -1,0 +1,136 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "iceberg/partition_spec.h"
+#include "iceberg/schema.h"
+#include "iceberg/table_metadata.h"
+#include "signaldb/result.h"
+
+namespace signaldb {
+
+enum class FileContent : std::uint8_t { kData = 0, kPositionDeletes = 1, kEqualityDeletes = 2 };
+
+/// What a manifest says of one data or delete file. Maps are keyed by field id.
+struct DataFile {
+  FileContent content = FileContent::kData;
+  std::string file_path;
+  std::string file_format = "PARQUET";
+  std::int32_t spec_id = 0;  ///< Not written: it stands on the manifest.
+  PartitionValues partition;
+  std::int64_t record_count = 0;
+  std::int64_t file_size_in_bytes = 0;
+  std::map<std::int32_t, std::int64_t> column_sizes;
+  std::map<std::int32_t, std::int64_t> value_counts;
+  std::map<std::int32_t, std::int64_t> null_value_counts;
+  std::map<std::int32_t, std::int64_t> nan_value_counts;
+  std::map<std::int32_t, std::string> lower_bounds;  ///< Single-value bytes.
+  std::map<std::int32_t, std::string> upper_bounds;
+  std::optional<std::string> key_metadata;
+  std::vector<std::int64_t> split_offsets;
+  std::vector<std::int32_t> equality_ids;
+  std::optional<std::int32_t> sort_order_id;
+  std::optional<std::int64_t> first_row_id;  ///< v3.
+  std::optional<std::string> referenced_data_file;
+  std::optional<std::int64_t> content_offset;         ///< v3.
+  std::optional<std::int64_t> content_size_in_bytes;  ///< v3.
+
+  friend bool operator==(const DataFile&, const DataFile&) = default;
+};
+
+enum class EntryStatus : std::uint8_t { kExisting = 0, kAdded = 1, kDeleted = 2 };
+
+struct ManifestEntry {
+  EntryStatus status = EntryStatus::kAdded;
+  std::optional<std::int64_t> snapshot_id;
+  std::optional<std::int64_t>
+      sequence_number;  ///< Data sequence number; null on write = inherited.
+  std::optional<std::int64_t> file_sequence_number;
+  DataFile data_file;
+
+  friend bool operator==(const ManifestEntry&, const ManifestEntry&) = default;
+};
+
+enum class ManifestContent : std::uint8_t { kData = 0, kDeletes = 1 };
+
+struct PartitionFieldSummary {
+  bool contains_null = false;
+  std::optional<bool> contains_nan;
+  std::optional<std::string> lower_bound;
+  std::optional<std::string> upper_bound;
+
+  friend bool operator==(const PartitionFieldSummary&, const PartitionFieldSummary&) = default;
+};
+
+inline constexpr std::int64_t kUnassignedSequenceNumber = -1;
+
+/// A row of a manifest list.
+struct ManifestFile {
+  std::string manifest_path;
+  std::int64_t manifest_length = 0;
+  std::int32_t partition_spec_id = 0;
+  ManifestContent content = ManifestContent::kData;
+  std::int64_t sequence_number = kUnassignedSequenceNumber;  ///< Assigned when the list is written.
+  std::int64_t min_sequence_number = kUnassignedSequenceNumber;
+  std::int64_t added_snapshot_id = 0;
+  std::int32_t added_files_count = 0;
+  std::int32_t existing_files_count = 0;
+  std::int32_t deleted_files_count = 0;
+  std::int64_t added_rows_count = 0;
+  std::int64_t existing_rows_count = 0;
+  std::int64_t deleted_rows_count = 0;
+  std::vector<PartitionFieldSummary> partitions;
+  std::optional<std::string> key_metadata;
+  std::optional<std::int64_t> first_row_id;
+
+  friend bool operator==(const ManifestFile&, const ManifestFile&) = default;
+};
+
+/// What a manifest's header needs beside the entries.
+struct ManifestContext {
+  std::int32_t format_version = 2;  ///< 1 or 2 (writing); 1 to 3 (reading).
+  const Schema* schema = nullptr;
+  const PartitionSpec* spec = nullptr;
+  ManifestContent content = ManifestContent::kData;
+  std::int64_t snapshot_id = 0;  ///< Of the commit that writes it.
+};
+
+struct EncodedManifest {
+  std::string bytes;
+  ManifestFile file;  ///< Everything but `manifest_path`.
+};
+
+/// One spec and one content a manifest. Errors: kInvalid (an entry that breaks the inheritance
+/// rules; a partition value that does not fit its type; format version 3).
+[[nodiscard]] Result<EncodedManifest> EncodeManifest(const ManifestContext& context,
+                                                     const std::vector<ManifestEntry>& entries);
+
+/// The entries with inherited ids and sequence numbers filled in from `file`. Reads what Java,
+/// PyIceberg, DuckDB, iceberg-rust and iceberg-go write. `metadata` gives the specs. Errors:
+/// kCorrupt (names the file).
+[[nodiscard]] Result<std::vector<ManifestEntry>> DecodeManifest(std::string_view bytes,
+                                                                const ManifestFile& file,
+                                                                const TableMetadata& metadata);
+
+struct ManifestListContext {
+  std::int32_t format_version = 2;
+  std::int64_t snapshot_id = 0;
+  std::optional<std::int64_t> parent_snapshot_id;
+  std::int64_t sequence_number = 0;
+};
+
+/// Assigns the sequence number to manifests of this snapshot that have none. Errors: kInvalid (an
+/// unassigned manifest of another snapshot).
+[[nodiscard]] Result<std::string> EncodeManifestList(const ManifestListContext& context,
+                                                     const std::vector<ManifestFile>& manifests);
+
+/// Errors: kCorrupt (names the file).
+[[nodiscard]] Result<std::vector<ManifestFile>> DecodeManifestList(std::string_view bytes,
+                                                                   std::string_view path);
+
+}  // namespace signaldb
