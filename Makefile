@@ -1,0 +1,42 @@
+# The commands of the project. Each is a line or two: the work is in tools/ and in the CMake presets.
+.PHONY: help setup demo run test bench fuzz build format tidy clean
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+JOBS ?= 2
+
+help:        ## show this help
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:       ## install what build, tests and demo need (apt packages, .venv)
+	@tools/setup
+
+build: setup ## build the release binary: build/release/signaldb-writer
+	@cmake --preset release
+	@cmake --build --preset release --target signaldb-writer
+
+demo: build  ## start the service, send real telemetry, read it back with other engines
+	@tools/demo
+
+run: build   ## start the service with its defaults, in the foreground
+	@build/release/signaldb-writer run
+
+test: setup  ## build everything and run every test of the default run
+	@cmake --preset dev
+	@cmake --build --preset dev
+	@ctest --preset dev -j$(JOBS) -LE '^nightly$$'
+
+bench: setup ## build the release benches and run them
+	@tools/bench
+
+fuzz: setup  ## run every fuzz target for a minute
+	@tools/fuzz
+
+format: setup ## format the C++ sources
+	@tools/format
+
+tidy: setup  ## run clang-tidy over every source file (slow)
+	@tools/clang_tidy --all
+
+clean:       ## remove build/ (never .venv nor data)
+	@rm -rf build
