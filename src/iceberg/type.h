@@ -85,9 +85,9 @@ struct Field {
   std::string name;
   bool required = false;
   Type type{TypeId::kUnknown};
-  std::optional<std::string> doc;
-  std::optional<std::string> initial_default;  ///< JSON text of the single value, v3.
-  std::optional<std::string> write_default;    ///< JSON text of the single value, v3.
+  std::optional<std::string> doc{};
+  std::optional<std::string> initial_default{};  ///< JSON text of the single value, v3.
+  std::optional<std::string> write_default{};    ///< JSON text of the single value, v3.
 
   friend bool operator==(const Field&, const Field&) = default;
 };
