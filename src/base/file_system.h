@@ -29,6 +29,11 @@ class File {
   /// Errors: kUnavailable (I/O, disk full).
   [[nodiscard]] virtual Status WriteAt(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
 
+  /// Writes the pieces one behind the other from `offset` on, in as few system calls as there can
+  /// be. Errors: as WriteAt.
+  [[nodiscard]] virtual Status WritePiecesAt(std::uint64_t offset,
+                                             std::span<const std::span<const std::byte>> pieces);
+
   /// Makes everything written so far survive a power cut. After an error nothing more may be
   /// trusted to this file: Linux forgets the failed pages, and a second call would lie. Write a new
   /// file. Errors: kUnknownOutcome.
@@ -60,8 +65,9 @@ struct DirEntry {
 /// The part of POSIX that durability rests on. The real one is adapters/local; the simulated one
 /// (tests) loses unsynced data, tears writes and reorders folder operations.
 ///
-/// Paths are absolute. Creating, renaming or removing a name is durable only after SyncDir of its
-/// folder.
+/// Paths are absolute. Every function can also fail with kInvalid: a name too long, a folder where
+/// a file is asked for, or a symbolic link as the last part of a file's path. Creating, renaming or
+/// removing a name is durable only after SyncDir of its folder.
 ///
 /// Threads: thread-safe.
 class FileSystem {
@@ -73,7 +79,8 @@ class FileSystem {
                                                            OpenMode mode) = 0;
   /// Replaces `to` atomically. Errors: kNotFound, kUnavailable.
   [[nodiscard]] virtual Status Rename(const std::string& from, const std::string& to) = 0;
-  /// Removes a file or an empty folder. Errors: kNotFound, kUnavailable.
+  /// Removes a file or an empty folder. Errors: kNotFound, kConflict (the folder is not empty),
+  /// kUnavailable.
   [[nodiscard]] virtual Status Remove(const std::string& path) = 0;
   /// Creates the folder and its missing parents, each made durable. Errors: kUnavailable.
   [[nodiscard]] virtual Status MakeDirs(const std::string& path) = 0;
