@@ -1,0 +1,305 @@
+#include "pipeline/commit_scheduler.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace signaldb {
+
+namespace {
+
+constexpr std::string_view kModule = "pipeline";
+constexpr Nanos kNever = Nanos::max();
+constexpr Nanos kIdleWait = std::chrono::seconds(1);
+
+double Seconds(Nanos t) { return std::chrono::duration<double>(t).count(); }
+
+// The wait after the n-th failure in a row, jittered like every other retry.
+Nanos PaceAfter(int failures, const RetryConfig& pace, Random& random) {
+  double wait = static_cast<double>(Nanos(pace.initial_delay).count());
+  const auto most = static_cast<double>(Nanos(pace.max_delay).count());
+  for (int i = 1; i < failures && wait < most; ++i) wait *= pace.backoff_multiplier;
+  const auto half = static_cast<std::uint64_t>(std::min(wait, most) / 2);
+  return Nanos(static_cast<std::int64_t>(half + random.Below(half + 1)));
+}
+
+}  // namespace
+
+CommitScheduler::CommitScheduler(CutOptions options, Clock& clock, Random& random, EventListener& events,
+                                 MemoryBudget& budget, BeginCutCommit begin, OnCommitted on_committed)
+    : options_(std::move(options)),
+      clock_(clock),
+      random_(random),
+      events_(events),
+      budget_(budget),
+      begin_(std::move(begin)),
+      on_committed_(std::move(on_committed)) {}
+
+CommitScheduler::~CommitScheduler() {
+  for (std::jthread& worker : workers_) worker.request_stop();
+}
+
+void CommitScheduler::Start() {
+  for (int i = 0; i < options_.workers; ++i) {
+    workers_.emplace_back([this](std::stop_token stop) { Work(stop); });
+  }
+}
+
+Status CommitScheduler::Admit(const DatasetId& id) {
+  const std::scoped_lock lock(mutex_);
+  if (closed_) return Fail(ErrorKind::kUnavailable, "shutting down; send again to the next process");
+  if (!known_.contains(id)) {
+    if (known_.size() >= options_.datasets_max) {
+      return Fail(ErrorKind::kInvalid, fmt::format("too many datasets; use an existing one tenant={} dataset={} limit={}",
+                                                   id.tenant, id.dataset, options_.datasets_max));
+    }
+    known_.insert(id);
+  }
+  const auto found = datasets_.find(id);
+  if (found == datasets_.end() || found->second.failures == 0) return {};
+  std::int64_t stalled_bytes = 0;
+  for (const auto& [other, dataset] : datasets_) {
+    if (dataset.failures > 0) stalled_bytes += dataset.commit_bytes + dataset.filling.bytes;
+  }
+  if (stalled_bytes < options_.stalled_bytes_max) return {};
+  return Fail(ErrorKind::kUnavailable, fmt::format("commits of this dataset fail; retry later tenant={} dataset={} error={}",
+                                                   id.tenant, id.dataset, found->second.last_error));
+}
+
+void CommitScheduler::Add(const DatasetId& id, DecodedMessage message) {
+  const std::scoped_lock lock(mutex_);
+  SIGNALDB_ASSERT(message.position > last_added_);
+  last_added_ = message.position;
+  const bool has_rows = std::ranges::any_of(message.rows, [](const auto& rows) { return rows != nullptr; });
+  if (has_rows) {
+    known_.insert(id);  // Recovery does not ask Admit.
+    Dataset& dataset = datasets_[id];
+    const bool was_empty = dataset.filling.empty();
+    if (was_empty) dataset.filling.dataset = id;
+    dataset.filling.Add(std::move(message), clock_.MonotonicNow());
+    const bool pressed = budget_.used() >= options_.memory_pressure_bytes;
+    if (was_empty || pressed || dataset.filling.bytes >= options_.bytes_max ||
+        (options_.rows_max > 0 && dataset.filling.rows >= options_.rows_max)) {
+      Changed();
+    }
+  } else {
+    AdvanceCommitted();
+  }
+}
+
+std::optional<CommitScheduler::Due> CommitScheduler::DueOf(const Dataset& dataset, Nanos now) const {
+  if (dataset.attempting) return std::nullopt;
+  if (dataset.commit != nullptr) return Due{dataset.next_attempt_at, CutReason::kAge};
+  const Cut& cut = dataset.filling;
+  if (cut.empty()) return std::nullopt;
+  if (cut.first <= flush_through_) return Due{now, flush_reason_};
+  if (cut.bytes >= options_.bytes_max) return Due{now, CutReason::kBytes};
+  if (options_.rows_max > 0 && cut.rows >= options_.rows_max) return Due{now, CutReason::kRows};
+  if (cut.hours.size() > options_.partitions_max) return Due{now, CutReason::kPartitions};
+  return Due{cut.begun_at + options_.interval, CutReason::kAge};
+}
+
+std::map<DatasetId, CommitScheduler::Dataset>::iterator CommitScheduler::PickDue(Nanos now, CutReason& reason,
+                                                                                 Nanos& next_due) {
+  auto best = datasets_.end();
+  auto largest = datasets_.end();
+  next_due = kNever;
+  for (auto it = datasets_.begin(); it != datasets_.end(); ++it) {
+    const auto due = DueOf(it->second, now);
+    if (!due) continue;
+    if (due->at < next_due) {
+      next_due = due->at;
+      best = it;
+      reason = due->reason;
+    }
+    const bool can_cut = it->second.commit == nullptr;
+    if (can_cut && (largest == datasets_.end() || it->second.filling.bytes > largest->second.filling.bytes)) largest = it;
+  }
+  if (next_due <= now) return best;
+  if (largest != datasets_.end() && budget_.used() >= options_.memory_pressure_bytes) {
+    reason = CutReason::kMemory;
+    return largest;
+  }
+  return datasets_.end();
+}
+
+void CommitScheduler::BeginCut(const DatasetId& id, Dataset& dataset, CutReason reason) {
+  Cut cut = std::exchange(dataset.filling, Cut{.dataset = id});
+  dataset.commit_first = cut.first;
+  dataset.commit_bytes = cut.bytes;
+  dataset.commit_rows = cut.rows;
+  dataset.commit_oldest = cut.oldest_received_at;
+  events_.Count("signaldb_writer_cuts_total", 1, {{"reason", ToString(reason)}});
+  dataset.commit = begin_(std::move(cut), reason);
+}
+
+void CommitScheduler::AttemptDataset(std::unique_lock<std::mutex>& lock, const DatasetId& id, std::stop_token stop) {
+  // A dataset under attempt is never erased, so the reference outlives the unlocked stretch.
+  Dataset& dataset = datasets_.at(id);
+  dataset.attempting = true;
+  CutCommit& commit = *dataset.commit;
+  lock.unlock();
+  const Status status = commit.Attempt(stop);
+  lock.lock();
+  dataset.attempting = false;
+  if (!status) {
+    NoteFailure(id, dataset, status.error());
+    return;
+  }
+  events_.Observe("signaldb_writer_end_to_end_delay_seconds", Seconds(clock_.WallNow() - dataset.commit_oldest));
+  if (dataset.failures > 0) events_.Count("signaldb_writer_retry_success_total", 1);
+  dataset.commit.reset();
+  dataset.commit_bytes = 0;
+  dataset.commit_rows = 0;
+  dataset.failures = 0;
+  dataset.last_error.clear();
+  if (dataset.filling.empty()) datasets_.erase(id);
+  AdvanceCommitted();
+  const SourcePosition through = committed_;
+  lock.unlock();
+  {
+    const std::scoped_lock trim_lock(trim_mutex_);
+    if (through > trimmed_) {
+      trimmed_ = through;
+      on_committed_(through);
+    }
+  }
+  lock.lock();
+}
+
+void CommitScheduler::NoteFailure(const DatasetId& id, Dataset& dataset, const Error& error) {
+  if (error.kind != ErrorKind::kCancelled) ++dataset.failures;
+  dataset.last_error = fmt::format("{}: {}", ToString(error.kind), error.message);
+  const Nanos wait = PaceAfter(std::max(dataset.failures, 1), options_.pace, random_);
+  dataset.next_attempt_at = clock_.MonotonicNow() + wait;
+  events_.Observe("signaldb_writer_retry_backoff_seconds", Seconds(wait));
+  events_.Log({.severity = Severity::kWarning,
+               .module = kModule,
+               .message = "cut was not committed; its rows are kept and it will be tried again",
+               .fields = {{"tenant", id.tenant},
+                          {"dataset", id.dataset},
+                          {"rows", std::to_string(dataset.commit_rows)},
+                          {"failures", std::to_string(dataset.failures)},
+                          {"error", dataset.last_error}}});
+}
+
+void CommitScheduler::AdvanceCommitted() {
+  SourcePosition pending = std::numeric_limits<SourcePosition>::max();
+  for (const auto& [id, dataset] : datasets_) {
+    if (dataset.commit != nullptr) {
+      pending = std::min(pending, dataset.commit_first);
+    } else if (!dataset.filling.empty()) {
+      pending = std::min(pending, dataset.filling.first);
+    }
+  }
+  committed_ = std::max(committed_, std::min(last_added_, pending - 1));
+}
+
+void CommitScheduler::Changed() {
+  ++changes_;
+  changed_.notify_all();
+}
+
+void CommitScheduler::PublishGauges() {
+  std::int64_t rows = 0;
+  std::int64_t bytes = 0;
+  int stalled = 0;
+  for (const auto& [id, dataset] : datasets_) {
+    rows += dataset.filling.rows + dataset.commit_rows;
+    bytes += dataset.filling.bytes + dataset.commit_bytes;
+    stalled += dataset.failures > 0 ? 1 : 0;
+  }
+  events_.Gauge("signaldb_writer_buffer_rows", static_cast<double>(rows));
+  events_.Gauge("signaldb_writer_buffer_bytes", static_cast<double>(bytes));
+  events_.Gauge("signaldb_writer_stalled_datasets", stalled);
+  events_.Gauge("signaldb_writer_memory_used_bytes", static_cast<double>(budget_.used()));
+}
+
+bool CommitScheduler::CommitOneDue(std::stop_token stop) {
+  std::unique_lock lock(mutex_);
+  CutReason reason{};
+  Nanos next_due{};
+  const auto found = PickDue(clock_.MonotonicNow(), reason, next_due);
+  if (found == datasets_.end()) return false;
+  const DatasetId id = found->first;
+  if (found->second.commit == nullptr) BeginCut(id, found->second, reason);
+  AttemptDataset(lock, id, stop);
+  PublishGauges();
+  Changed();
+  return true;
+}
+
+void CommitScheduler::Work(std::stop_token stop) {
+  while (!stop.stop_requested()) {
+    if (CommitOneDue(stop)) continue;
+    std::unique_lock lock(mutex_);
+    CutReason reason{};
+    Nanos next_due{};
+    const Nanos now = clock_.MonotonicNow();
+    if (PickDue(now, reason, next_due) != datasets_.end()) continue;
+    PublishGauges();
+    const Nanos wait = next_due == kNever ? kIdleWait : std::min(kIdleWait, next_due - now);
+    const std::uint64_t seen = changes_;
+    changed_.wait_for(lock, stop, wait, [&] { return changes_ != seen; });
+  }
+}
+
+Status CommitScheduler::Flush(Nanos deadline) {
+  std::unique_lock lock(mutex_);
+  flush_through_ = std::max(flush_through_, last_added_);
+  return WaitFlushed(lock, last_added_, deadline);
+}
+
+Status CommitScheduler::WaitFlushed(std::unique_lock<std::mutex>& lock, SourcePosition target, Nanos deadline) {
+  Changed();
+  while (committed_ < target) {
+    const Nanos left = deadline - clock_.MonotonicNow();
+    if (left <= Nanos(0)) {
+      std::string waiting;
+      for (const auto& [id, dataset] : datasets_) {
+        if (dataset.commit == nullptr && dataset.filling.first > target) continue;
+        waiting += fmt::format(" tenant={} dataset={} error={}", id.tenant, id.dataset,
+                               dataset.last_error.empty() ? "none yet" : dataset.last_error);
+      }
+      return Fail(ErrorKind::kUnavailable, fmt::format("not everything was committed in time;{}", waiting));
+    }
+    changed_.wait_for(lock, std::min(left, kIdleWait));
+  }
+  return {};
+}
+
+Status CommitScheduler::Close(Nanos deadline) {
+  Status status;
+  {
+    std::unique_lock lock(mutex_);
+    if (closed_) return {};
+    closed_ = true;
+    flush_reason_ = CutReason::kShutdown;
+    flush_through_ = std::max(flush_through_, last_added_);
+    if (!workers_.empty()) status = WaitFlushed(lock, last_added_, deadline);
+  }
+  for (std::jthread& worker : workers_) worker.request_stop();
+  workers_.clear();
+  return status;
+}
+
+std::vector<std::string> CommitScheduler::Stalled() const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<std::string> stalled;
+  for (const auto& [id, dataset] : datasets_) {
+    if (dataset.failures > 0) {
+      stalled.push_back(fmt::format("tenant={} dataset={} failures={} error={}", id.tenant, id.dataset, dataset.failures,
+                                    dataset.last_error));
+    }
+  }
+  return stalled;
+}
+
+SourcePosition CommitScheduler::committed() const {
+  const std::scoped_lock lock(mutex_);
+  return committed_;
+}
+
+}  // namespace signaldb

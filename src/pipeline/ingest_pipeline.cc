@@ -1,0 +1,188 @@
+#include "pipeline/ingest_pipeline.h"
+
+#include <arrow/api.h>
+#include <arrow/util/byte_size.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "pipeline/log_entry.h"
+
+namespace signaldb {
+
+namespace {
+
+constexpr std::string_view kModule = "pipeline";
+constexpr Nanos kReplayFlushWait = std::chrono::seconds(10);
+
+std::int64_t BytesOf(const DecodedRequest& decoded) {
+  std::int64_t bytes = 0;
+  for (const DecodedTable& table : decoded.tables) bytes += arrow::util::TotalBufferSize(*table.rows);
+  return bytes;
+}
+
+DecodedMessage MessageOf(DecodedRequest decoded, Nanos received_at, MemoryBudget::Hold hold) {
+  DecodedMessage message{.position = 0, .received_at = received_at, .rows = {}, .hold = std::move(hold)};
+  for (DecodedTable& table : decoded.tables) message.rows[static_cast<std::size_t>(table.table)] = std::move(table.rows);
+  return message;
+}
+
+IngestAnswer Refusal(Error error) {
+  // Only the client's own mistakes are final; everything else may pass.
+  if (error.kind != ErrorKind::kInvalid) error.kind = ErrorKind::kUnavailable;
+  return IngestAnswer{.error = std::move(error)};
+}
+
+}  // namespace
+
+IngestPipeline::IngestPipeline(DecodeOptions decode, DurableLog& log, CommitScheduler& scheduler, Clock& clock,
+                               EventListener& events, MemoryBudget& budget)
+    : decode_(decode), log_(log), scheduler_(scheduler), clock_(clock), events_(events), budget_(budget) {}
+
+void IngestPipeline::Accept(IngestRequest request, Done done) {
+  DatasetId dataset{request.tenant, request.dataset};
+  if (Status admitted = scheduler_.Admit(dataset); !admitted) return done(Refusal(std::move(admitted).error()));
+  DecodeOptions options = decode_;
+  options.received_at = request.received_at;
+  Result<DecodedRequest> decoded = DecodeOtlp(request.signal, request.encoding, request.body, options);
+  if (!decoded) return done(Refusal(std::move(decoded).error()));
+  Count(request.signal, *decoded);
+  IngestAnswer answer{.error = std::nullopt,
+                      .rejected = decoded->rejected,
+                      .rejection_message = std::move(decoded->rejection_message)};
+  // Nothing to keep: nothing to wait for.
+  if (decoded->tables.empty()) return done(std::move(answer));
+
+  const std::int64_t bytes = BytesOf(*decoded);
+  request.hold.Resize(bytes + static_cast<std::int64_t>(request.body.size()));
+  DecodedMessage message = MessageOf(*std::move(decoded), request.received_at, std::move(request.hold));
+  LogRecord record{.header = EncodeLogEntryHeader({.tenant = request.tenant,
+                                                   .dataset = request.dataset,
+                                                   .signal = request.signal,
+                                                   .encoding = request.encoding,
+                                                   .received_at = request.received_at,
+                                                   .request_id = request.request_id}),
+                   .body = request.body,
+                   .body_owner = std::move(request.owner)};
+  const Nanos begun = clock_.MonotonicNow();
+  log_.Append(std::move(record), [this, begun, bytes, dataset = std::move(dataset), message = std::move(message),
+                                  answer = std::move(answer), request_id = std::move(request.request_id),
+                                  done = std::move(done)](Result<Position> position) mutable {
+    if (!position) {
+      events_.Log({.severity = Severity::kWarning,
+                   .module = kModule,
+                   .message = "request was refused; the client is told to retry",
+                   .fields = {{"request_id", request_id},
+                              {"tenant", dataset.tenant},
+                              {"dataset", dataset.dataset},
+                              {"error", position.error().message}}});
+      return done(Refusal(std::move(position).error()));
+    }
+    events_.Observe("signaldb_writer_log_append_duration_seconds",
+                    std::chrono::duration<double>(clock_.MonotonicNow() - begun).count());
+    if (events_.Wants(kModule, Severity::kDebug)) {
+      events_.Log({.severity = Severity::kDebug,
+                   .module = kModule,
+                   .message = "request is durable",
+                   .fields = {{"request_id", request_id},
+                              {"tenant", dataset.tenant},
+                              {"dataset", dataset.dataset},
+                              {"position", std::to_string(*position)}}});
+    }
+    message.position = *position;
+    message.hold.Resize(bytes);
+    scheduler_.Add(dataset, std::move(message));
+    done(std::move(answer));
+  });
+}
+
+void IngestPipeline::Count(Signal signal, const DecodedRequest& decoded) {
+  const std::string_view name = ToString(signal);
+  events_.Count("signaldb_writer_records_total", static_cast<double>(decoded.accepted),
+                {{"signal", name}, {"outcome", "accepted"}});
+  if (decoded.rejected > 0) {
+    events_.Count("signaldb_writer_records_total", static_cast<double>(decoded.rejected),
+                  {{"signal", name}, {"outcome", "rejected"}});
+  }
+  for (const DecodedRequest::Note& note : decoded.notes) {
+    const auto count = static_cast<double>(note.count);
+    switch (note.kind) {
+      case DecodedRequest::Note::Kind::kRejected:
+        events_.Count("signaldb_writer_rejected_records_total", count, {{"signal", name}, {"reason", note.reason}});
+        break;
+      case DecodedRequest::Note::Kind::kClampedTimestamp:
+        events_.Count("signaldb_writer_clamped_timestamps_total", count, {{"signal", name}, {"reason", note.reason}});
+        break;
+      case DecodedRequest::Note::Kind::kOddity:
+        events_.Count("signaldb_writer_decode_notes_total", count, {{"signal", name}, {"kind", note.reason}});
+        break;
+    }
+  }
+}
+
+MemoryBudget::Hold IngestPipeline::HoldForReplay(std::int64_t bytes, std::stop_token stop) {
+  while (!stop.stop_requested()) {
+    if (MemoryBudget::Hold hold = budget_.TryTake(bytes)) return hold;
+    // A message larger than the whole budget goes alone: it was taken in once, so it must come back.
+    if (scheduler_.Flush(clock_.MonotonicNow() + kReplayFlushWait)) break;
+  }
+  MemoryBudget::Hold hold = budget_.TryTake(0);
+  hold.Resize(bytes);
+  return hold;
+}
+
+Status IngestPipeline::Recover(const CoverageLookup& coverage, PoisonShelf& poison, std::stop_token stop) {
+  std::map<std::pair<DatasetId, TableKind>, Coverage> known;
+  std::int64_t messages = 0;
+  const auto replay_one = [&](Position position, std::string_view header_bytes,
+                              std::span<const std::byte> body) -> Status {
+    if (stop.stop_requested()) return Fail(ErrorKind::kCancelled, "stopped while replaying the log");
+    const Result<LogEntryHeader> header = DecodeLogEntryHeader(header_bytes);
+    if (!header) {
+      SIGNALDB_TRY(poison.SetAside(position, header_bytes, body, header.error().message));
+      recovered_ = position;
+      return {};
+    }
+    DecodeOptions options = decode_;
+    options.received_at = header->received_at;
+    Result<DecodedRequest> decoded = DecodeOtlp(header->signal, header->encoding, body, options);
+    if (!decoded) {
+      SIGNALDB_TRY(poison.SetAside(position, header_bytes, body, decoded.error().message));
+      recovered_ = position;
+      return {};
+    }
+    const DatasetId dataset{header->tenant, header->dataset};
+    const std::int64_t bytes = BytesOf(*decoded);
+    DecodedMessage message = MessageOf(*std::move(decoded), header->received_at, HoldForReplay(bytes, stop));
+    message.position = position;
+    for (std::size_t kind = 0; kind < kTableKinds; ++kind) {
+      if (message.rows[kind] == nullptr) continue;
+      const auto key = std::pair(dataset, static_cast<TableKind>(kind));
+      auto found = known.find(key);
+      if (found == known.end()) {
+        SIGNALDB_ASSIGN(Coverage covered, coverage(dataset, key.second));
+        found = known.emplace(key, std::move(covered)).first;
+      }
+      if (!found->second.Covers(position)) continue;
+      events_.Count("signaldb_writer_dedupe_hits_total", 1);
+      message.rows[kind] = nullptr;
+    }
+    scheduler_.Add(dataset, std::move(message));
+    recovered_ = position;
+    ++messages;
+    return {};
+  };
+  const Position from = std::max(log_.trimmed(), recovered_) + 1;
+  SIGNALDB_TRY(log_.Replay(from, replay_one));
+  events_.Log({.severity = Severity::kInfo,
+               .module = kModule,
+               .message = "log replayed",
+               .fields = {{"messages", std::to_string(messages)},
+                          {"from", std::to_string(from)},
+                          {"to", std::to_string(log_.last_durable())}}});
+  return {};
+}
+
+}  // namespace signaldb

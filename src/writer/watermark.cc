@@ -1,0 +1,108 @@
+#include "writer/watermark.h"
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+namespace signaldb {
+
+bool Coverage::Covers(SourcePosition position) const { return Intersects({position, position}); }
+
+bool Coverage::Intersects(PositionRange range) const {
+  if (range.first <= low) return true;
+  return std::ranges::any_of(above, [&](const PositionRange& r) {
+    return r.first <= range.last && range.first <= r.last;
+  });
+}
+
+void Coverage::Add(PositionRange range) {
+  above.push_back(range);
+  std::ranges::sort(above, {}, &PositionRange::first);
+  std::vector<PositionRange> merged;
+  for (const PositionRange& r : above) {
+    if (r.last <= low) continue;
+    if (r.first <= low + 1) {
+      low = r.last;
+    } else if (!merged.empty() && r.first <= merged.back().last + 1) {
+      merged.back().last = std::max(merged.back().last, r.last);
+    } else {
+      merged.push_back(r);
+    }
+  }
+  above = std::move(merged);
+}
+
+void Coverage::RaiseLow(SourcePosition new_low) {
+  if (new_low > low) Add({low + 1, new_low});
+}
+
+std::string WatermarkProperty(const SourceKey& source) {
+  return fmt::format("signaldb.watermark.{:016x}", XXH3_64bits(source.data(), source.size()));
+}
+
+std::string EncodeWatermark(const SourceKey& source, const Coverage& coverage) {
+  std::string ranges;
+  for (const PositionRange& r : coverage.above) {
+    fmt::format_to(std::back_inserter(ranges), "{}{}-{}", ranges.empty() ? "" : ",", r.first, r.last);
+  }
+  return fmt::format("low={} ranges={} source={}", coverage.low, ranges, source);
+}
+
+namespace {
+
+std::optional<std::string_view> TakePart(std::string_view& text, std::string_view key) {
+  if (!text.starts_with(key)) return std::nullopt;
+  text.remove_prefix(key.size());
+  const std::size_t end = std::min(text.find(' '), text.size());
+  const std::string_view part = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return part;
+}
+
+std::optional<SourcePosition> ParseNumber(std::string_view text) {
+  SourcePosition number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+std::optional<Coverage> Parse(const SourceKey& source, std::string_view text) {
+  const auto low = TakePart(text, "low=");
+  const auto ranges = low ? TakePart(text, "ranges=") : std::nullopt;
+  if (!ranges || text != fmt::format("source={}", source)) return std::nullopt;
+  const auto low_number = ParseNumber(*low);
+  if (!low_number) return std::nullopt;
+  Coverage coverage{.low = *low_number, .above = {}};
+  for (std::string_view rest = *ranges; !rest.empty();) {
+    const std::string_view one = rest.substr(0, rest.find(','));
+    const std::size_t dash = one.find('-');
+    if (dash == std::string_view::npos) return std::nullopt;
+    const auto first = ParseNumber(one.substr(0, dash));
+    const auto last = ParseNumber(one.substr(dash + 1));
+    if (!first || !last || *first > *last) return std::nullopt;
+    coverage.Add({*first, *last});
+    rest.remove_prefix(std::min(one.size() + 1, rest.size()));
+  }
+  return coverage;
+}
+
+}  // namespace
+
+Result<Coverage> CoverageOf(const SourceKey& source,
+                            const std::map<std::string, std::string, std::less<>>& properties) {
+  const auto found = properties.find(WatermarkProperty(source));
+  if (found == properties.end()) return Coverage{};
+  auto coverage = Parse(source, found->second);
+  if (!coverage) {
+    return Fail(ErrorKind::kCorrupt,
+                fmt::format("watermark is unreadable; restore the table property from an older metadata file "
+                            "before writing on property={} value={} expected_source={}",
+                            found->first, found->second, source));
+  }
+  return *std::move(coverage);
+}
+
+}  // namespace signaldb

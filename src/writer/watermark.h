@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "signaldb/result.h"
+
+namespace signaldb {
+
+/// Where a message stands in its source; positions of one source only grow, the first is 1.
+using SourcePosition = std::uint64_t;
+
+/// Positions `first` to `last`, both included.
+struct PositionRange {
+  SourcePosition first = 0;
+  SourcePosition last = 0;
+
+  friend bool operator==(const PositionRange&, const PositionRange&) = default;
+};
+
+/// Which positions of one source a table covers: everything up to `low`, and `above` it some ranges (sorted, disjoint,
+/// not adjacent). Covered means: the rows of these messages for this table are in it, or there were none.
+struct Coverage {
+  SourcePosition low = 0;
+  std::vector<PositionRange> above;
+
+  [[nodiscard]] bool Covers(SourcePosition position) const;
+  /// True if any position of `range` is covered.
+  [[nodiscard]] bool Intersects(PositionRange range) const;
+  /// Covers `range` too, merging what touches.
+  void Add(PositionRange range);
+  /// Covers everything up to `low`.
+  void RaiseLow(SourcePosition low);
+
+  friend bool operator==(const Coverage&, const Coverage&) = default;
+};
+
+/// A source as tables name it: the embedded log is "log/<uuid>".
+using SourceKey = std::string;
+
+/// The table property that holds the coverage of `source`: "signaldb.watermark." and 16 hex digits of its hash.
+/// Hashed because source keys hold characters and lengths that catalogs refuse in property names.
+[[nodiscard]] std::string WatermarkProperty(const SourceKey& source);
+
+/// The property's value: "low=123 ranges=125-130,140-140 source=log/0193...".
+[[nodiscard]] std::string EncodeWatermark(const SourceKey& source, const Coverage& coverage);
+
+/// The coverage of `source` among a table's properties; nothing covered if the property is absent.
+/// Errors: kCorrupt (unreadable, or of another source: committing would risk a duplicate or a loss).
+[[nodiscard]] Result<Coverage> CoverageOf(const SourceKey& source,
+                                          const std::map<std::string, std::string, std::less<>>& properties);
+
+}  // namespace signaldb
