@@ -6,6 +6,8 @@ function(signaldb_configure target)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
   target_compile_options(${target} PRIVATE
     -Wall -Wextra -Wshadow -Wconversion -Wnon-virtual-dtor
+    # Designated initialisers that leave the rest to its defaults are how options are passed here.
+    -Wno-missing-field-initializers
     -fstack-protector-strong -fcf-protection
     $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
     $<$<BOOL:${SIGNALDB_DEVELOPER_MODE}>:-Werror>)
