@@ -33,9 +33,12 @@ struct Transform {
 
   [[nodiscard]] static Transform FromText(std::string_view text);
   [[nodiscard]] std::string ToText() const;
+  /// "day" gives date, as Java has it; void gives the source type; unknown gives kUnknown.
   /// Errors: kInvalid (the transform does not take this type).
   [[nodiscard]] Result<Type> ResultType(const Type& source) const;
-  /// Applies to one value; null gives null. Errors: kInvalid.
+  /// Applies to one value; null gives null, void always does. Errors: kInvalid (the transform is
+  /// unknown or does not take this type; `value` is not of type `source`; the hour of a time some
+  /// 245,000 years from 1970).
   [[nodiscard]] Result<Literal> Apply(const Type& source, const Literal& value) const;
   /// The value as partition folders show it ("2026-08-22-13" for hours, "null").
   [[nodiscard]] std::string ToHumanText(const Type& result, const Literal& value) const;
@@ -43,7 +46,7 @@ struct Transform {
   friend bool operator==(const Transform&, const Transform&) = default;
 };
 
-/// Murmur3 x86 32 with seed 0 (specification, appendix B), of a literal as buckets see it.
+/// Murmur3 x86 32 with seed 0 (specification, appendix B), of a non-null literal as buckets see it.
 [[nodiscard]] std::int32_t BucketHash(const Type& source, const Literal& value);
 
 struct PartitionField {
@@ -67,11 +70,13 @@ struct PartitionSpec {
 using PartitionValues = std::vector<Literal>;
 
 /// The result type of each partition field. A field whose source column is gone has type kUnknown.
-/// Errors: kInvalid.
+/// So has one with an unknown transform. Errors: kInvalid (a transform that does not take its
+/// column's type; names both).
 [[nodiscard]] Result<std::vector<Type>> PartitionTypes(const PartitionSpec& spec,
                                                        const Schema& schema);
 
-/// "timestamp_hour=2026-08-22-13/id_bucket=3", URL-encoded; empty if unpartitioned.
+/// "timestamp_hour=2026-08-22-13/id_bucket=3", URL-encoded; empty if unpartitioned. `types` are
+/// PartitionTypes' and `values` are of these types.
 [[nodiscard]] std::string PartitionPath(const PartitionSpec& spec, const std::vector<Type>& types,
                                         const PartitionValues& values);
 

@@ -36,14 +36,16 @@ struct Schema {
 [[nodiscard]] bool SameColumns(const Schema& a, const Schema& b);
 
 /// The schema as Arrow and our Parquet files have it; every field, nested ones too, carries
-/// `PARQUET:field_id`. Errors: kInvalid (a type we cannot write: variant, geometry, geography; the
-/// message names the column).
+/// `PARQUET:field_id`. uuid becomes Arrow's uuid extension type (so that Parquet says UUID),
+/// unknown becomes null. Errors: kInvalid (a type we cannot write: variant, geometry, geography;
+/// the message names the column).
 [[nodiscard]] Result<std::shared_ptr<arrow::Schema>> ToArrowSchema(const Schema& schema);
 
 /// The Iceberg schema of Arrow columns. Ids are taken from `PARQUET:field_id` if all fields have
-/// one, else assigned as Java does: level by level, from 1. Dictionaries count as their value type.
-/// Errors: kInvalid (a type Iceberg has not; duplicate or missing ids; the message names the
-/// column).
+/// one; if none has, they are assigned as Java does: level by level, from 1. Dictionaries count as
+/// their value type, small and unsigned integers as the next larger one. Errors: kInvalid (a type
+/// Iceberg has not, such as uint64 or time in nanoseconds; duplicate ids; ids on some columns only;
+/// the message names the column).
 [[nodiscard]] Result<Schema> FromArrowSchema(const arrow::Schema& schema);
 
 }  // namespace signaldb
