@@ -1,6 +1,6 @@
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +14,13 @@ namespace signaldb {
 
 /// Levels of a namespace. No level is empty or contains a dot: SQL catalogs join them with dots.
 using Namespace = std::vector<std::string>;
+
+/// What the columns of SQL catalogs hold (VARCHAR(255), VARCHAR(1000)); every catalog of ours keeps
+/// to it, so that a table can move between catalogs.
+inline constexpr std::size_t kCatalogNameBytesMax = 255;
+inline constexpr std::size_t kMetadataLocationBytesMax = 1000;
+inline constexpr std::size_t kNamespacePropertyBytesMax = 1000;
+inline constexpr std::size_t kPointerUpdatesMax = 1024;
 
 struct TableIdentifier {
   Namespace levels;
@@ -32,32 +39,58 @@ struct PointerUpdate {
   std::string next;
 };
 
+/// "tenant.dataset", as SQL catalogs store it.
+[[nodiscard]] std::string JoinLevels(const Namespace& levels);
+/// The other way round. Errors: kInvalid (an empty level: a namespace we cannot name).
+[[nodiscard]] Result<Namespace> SplitLevels(std::string_view joined);
+
+/// The rules every catalog holds names and updates to, before it touches anything.
+/// Errors: kInvalid (no level; a level that is empty, has a dot or a control character; too long).
+[[nodiscard]] Status CheckNamespace(const Namespace& levels);
+[[nodiscard]] Status CheckTableIdentifier(const TableIdentifier& table);
+/// Errors: kInvalid (a key or value that is empty or too long for SQL catalogs; the reserved key
+/// "exists").
+[[nodiscard]] Status CheckNamespaceProperties(const Properties& properties);
+/// Errors: kInvalid (the same table twice, a bad name, a location that is empty or over
+/// kMetadataLocationBytesMax, over kPointerUpdatesMax updates).
+[[nodiscard]] Status CheckPointerUpdates(std::span<const PointerUpdate> updates);
+
 /// Port: who knows which metadata file is a table's current one.
 ///
 /// Implementation contract: reads are from the primary and never cached. `Commit` applies all
 /// updates or none, in one atomic step that survives a power cut. An outcome that is not known is
-/// kUnknownOutcome, never anything else. Thread-safe.
+/// kUnknownOutcome, never anything else; what a read shows after that is durable too. Thread-safe.
 class Catalog {
  public:
   virtual ~Catalog() = default;
 
-  /// The current metadata location. Errors: kNotFound (no such table), kUnavailable, kCorrupt.
+  /// The current metadata location.
+  /// Errors: kNotFound (no such table), kInvalid (bad name), kUnavailable, kCorrupt.
   [[nodiscard]] virtual Result<std::string> MetadataLocation(const TableIdentifier& table) = 0;
 
-  /// Errors: kConflict (a pointer was not as expected; nothing changed), kNotFound (a table or
-  /// namespace is missing), kInvalid (a name or location the catalog cannot hold), kUnavailable
-  /// (did not happen), kUnknownOutcome.
+  /// No updates: nothing to do.
+  /// Errors: kConflict (a pointer was not as expected; nothing changed), kNotFound (a table to
+  /// change, or the namespace of one to create, is missing; nothing changed), kInvalid (a name or
+  /// location the catalog cannot hold; a table named twice), kUnavailable (did not happen),
+  /// kUnknownOutcome.
   [[nodiscard]] virtual Status Commit(std::span<const PointerUpdate> updates) = 0;
 
-  /// Errors: kConflict (exists), kInvalid (bad name), kUnavailable, kUnknownOutcome.
+  /// Errors: kConflict (exists), kInvalid (bad name, or a property too long), kUnavailable,
+  /// kUnknownOutcome.
   [[nodiscard]] virtual Status CreateNamespace(const Namespace& levels,
                                                const Properties& properties) = 0;
+  /// True if it was created, or if a table or namespace inside it exists.
+  /// Errors: kInvalid, kUnavailable, kCorrupt.
   [[nodiscard]] virtual Result<bool> NamespaceExists(const Namespace& levels) = 0;
+  /// Those that were created or hold a table, whole, in order. A parent that was never created and
+  /// holds no table itself is not among them. Errors: kUnavailable, kCorrupt.
   [[nodiscard]] virtual Result<std::vector<Namespace>> ListNamespaces() = 0;
-  /// Errors: kNotFound (no such namespace).
+  /// Tables directly in `levels`, in order.
+  /// Errors: kNotFound (no such namespace), kInvalid, kUnavailable, kCorrupt.
   [[nodiscard]] virtual Result<std::vector<TableIdentifier>> ListTables(
       const Namespace& levels) = 0;
-  /// Forgets the table; its files stay. Errors: kNotFound, kUnavailable, kUnknownOutcome.
+  /// Forgets the table; its files stay.
+  /// Errors: kNotFound, kInvalid, kUnavailable, kUnknownOutcome.
   [[nodiscard]] virtual Status DropTable(const TableIdentifier& table) = 0;
 };
 

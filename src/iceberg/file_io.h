@@ -54,7 +54,7 @@ class FileIo {
   [[nodiscard]] virtual Result<std::vector<std::string>> List(const std::string& prefix) = 0;
 };
 
-/// Create, Append, Finish.
+/// Create, Append, Finish. Errors: as those.
 [[nodiscard]] Status WriteFile(FileIo& io, const std::string& location, std::string_view bytes);
 
 }  // namespace signaldb
