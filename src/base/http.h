@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/budgeted_buffer.h"
 #include "base/memory_budget.h"
 
 namespace signaldb {
@@ -52,8 +53,9 @@ class HttpHeaders {
 /// What is known of a request before its body.
 struct HttpRequestHead {
   std::string method;  ///< "GET", "POST", ... as sent.
-  std::string path;    ///< Without the query; percent escapes decoded; never used as a file path.
-  std::string query;   ///< After the '?', as sent; "" if there is none.
+  std::string
+      path;  ///< Without the query; as sent, percent escapes kept; never used as a file path.
+  std::string query;  ///< After the '?', as sent; "" if there is none.
   HttpHeaders headers;
   std::optional<std::uint64_t> content_length;  ///< Nothing if the body is chunked.
 };
@@ -80,12 +82,6 @@ struct HttpAdmission {
       nullptr;  ///< Bytes are taken from it as the body arrives. Outlives the server.
 };
 
-/// Why a body that was admitted was not read after all.
-enum class HttpRefusal : std::uint8_t {
-  kBodyTooLarge,     ///< More than HttpAdmission::body_bytes_max, announced or sent.
-  kBudgetExhausted,  ///< The budget had no room for the next part.
-};
-
 /// Port: what answers requests behind an HTTP server.
 ///
 /// Implementation contract: thread-safe; nothing throws. `Admit` and `Refuse` must not block.
@@ -106,7 +102,7 @@ class HttpHandler {
   virtual void Handle(HttpRequest request, Done done) = 0;
 
   /// The answer to an admitted request whose body was not kept.
-  [[nodiscard]] virtual HttpResponse Refuse(const HttpRequestHead& head, HttpRefusal why) = 0;
+  [[nodiscard]] virtual HttpResponse Refuse(const HttpRequestHead& head, BufferRefusal why) = 0;
 };
 
 }  // namespace signaldb

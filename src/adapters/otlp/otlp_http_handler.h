@@ -16,7 +16,7 @@ class OtlpHttpHandler final : public HttpHandler {
   [[nodiscard]] std::expected<HttpAdmission, HttpResponse> Admit(
       const HttpRequestHead& head) override;
   void Handle(HttpRequest request, Done done) override;
-  [[nodiscard]] HttpResponse Refuse(const HttpRequestHead& head, HttpRefusal why) override;
+  [[nodiscard]] HttpResponse Refuse(const HttpRequestHead& head, BufferRefusal why) override;
 
  private:
   OtlpReceiver& receiver_;

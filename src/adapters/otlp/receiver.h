@@ -61,17 +61,38 @@ struct OtlpAnswer {
   std::chrono::seconds retry_after{0};  ///< With kUnavailable.
 };
 [[nodiscard]] OtlpAnswer AnswerOf(IngestAnswer answer);
+[[nodiscard]] OtlpAnswer AnswerOf(Error error, std::chrono::seconds retry_after);
 
-/// Tenant and dataset as a request names them; the views may be empty.
+/// Where the rows of a request go.
 struct OtlpRoute {
   std::string tenant;
   std::string dataset;
 };
-/// Values of the headers or metadata that name a tenant or a dataset, as sent.
-struct OtlpRouteHeaders {
-  std::optional<std::string_view> tenant_id;     ///< x-tenant-id
-  std::optional<std::string_view> scope_org_id;  ///< x-scope-orgid
-  std::optional<std::string_view> dataset_id;    ///< x-dataset-id
+
+/// Picks the headers or metadata that name a tenant or a dataset out of all of them.
+class OtlpRouteHeaders {
+ public:
+  /// Ignores every other name, and blank values. Names compare without regard to case. Keeps views.
+  void Add(std::string_view name, std::string_view value);
+
+  [[nodiscard]] std::string_view tenant() const { return tenant_; }
+  [[nodiscard]] std::string_view dataset() const { return dataset_; }
+  /// Two headers gave different names for the same thing.
+  [[nodiscard]] bool contradicts_itself() const { return contradicts_itself_; }
+
+ private:
+  void Set(std::string_view& slot, std::string_view value);
+  std::string_view tenant_;
+  std::string_view dataset_;
+  bool contradicts_itself_ = false;
+};
+
+/// One request on its way, from its last byte (or its refusal) to its answer.
+struct OtlpCall {
+  OtlpTransport transport;
+  Signal signal;
+  std::string request_id;
+  Nanos started;
 };
 
 /// What both transports share: routes, request ids, limits, the way into the Ingest, and metrics.
@@ -88,16 +109,15 @@ class OtlpReceiver {
   /// Errors: kInvalid (a name outside telemetry/names.h, or two headers that differ).
   [[nodiscard]] Result<OtlpRoute> Route(const OtlpRouteHeaders& headers) const;
 
-  /// A new id, unique for all practical purposes.
-  [[nodiscard]] std::string NewRequestId();
+  /// Starts the time of a request and gives it an id.
+  [[nodiscard]] OtlpCall Begin(OtlpTransport transport, Signal signal);
 
-  /// Hands a request to the Ingest and counts how it ends. `reply` is called exactly once, from any
-  /// thread. Sets `received_at` and limits of the request itself.
-  void Submit(OtlpTransport transport, IngestRequest request, Reply reply);
+  /// Hands a request to the Ingest; ends `call`. `reply` is called exactly once, from any thread.
+  /// Fills in `signal`, `received_at` and `request_id`.
+  void Submit(OtlpCall call, IngestRequest request, Reply reply);
 
-  /// Counts a request that never reached the Ingest.
-  void CountRefused(OtlpTransport transport, Signal signal, const OtlpAnswer& answer,
-                    std::string_view request_id);
+  /// Counts and logs the end of a call that never reached the Ingest.
+  void End(const OtlpCall& call, const OtlpAnswer& answer);
 
   /// From now on every request is answered with kUnavailable. Irrevocable.
   void Drain() { draining_.store(true, std::memory_order_relaxed); }
