@@ -11,6 +11,7 @@ find_package(prometheus-cpp CONFIG REQUIRED)
 pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(microhttpd REQUIRED IMPORTED_TARGET libmicrohttpd)
 pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
 
 # Arrow and Parquet: the system's, else those inside the pyarrow wheel that tools/setup put into .venv.
 find_package(Arrow 26 QUIET)

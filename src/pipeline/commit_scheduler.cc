@@ -1,10 +1,10 @@
 #include "pipeline/commit_scheduler.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <limits>
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace signaldb {
 
@@ -27,8 +27,9 @@ Nanos PaceAfter(int failures, const RetryConfig& pace, Random& random) {
 
 }  // namespace
 
-CommitScheduler::CommitScheduler(CutOptions options, Clock& clock, Random& random, EventListener& events,
-                                 MemoryBudget& budget, BeginCutCommit begin, OnCommitted on_committed)
+CommitScheduler::CommitScheduler(CutOptions options, Clock& clock, Random& random,
+                                 EventListener& events, MemoryBudget& budget, BeginCutCommit begin,
+                                 OnCommitted on_committed)
     : options_(std::move(options)),
       clock_(clock),
       random_(random),
@@ -49,11 +50,14 @@ void CommitScheduler::Start() {
 
 Status CommitScheduler::Admit(const DatasetId& id) {
   const std::scoped_lock lock(mutex_);
-  if (closed_) return Fail(ErrorKind::kUnavailable, "shutting down; send again to the next process");
+  if (closed_)
+    return Fail(ErrorKind::kUnavailable, "shutting down; send again to the next process");
   if (!known_.contains(id)) {
     if (known_.size() >= options_.datasets_max) {
-      return Fail(ErrorKind::kInvalid, fmt::format("too many datasets; use an existing one tenant={} dataset={} limit={}",
-                                                   id.tenant, id.dataset, options_.datasets_max));
+      return Fail(
+          ErrorKind::kInvalid,
+          fmt::format("too many datasets; use an existing one tenant={} dataset={} limit={}",
+                      id.tenant, id.dataset, options_.datasets_max));
     }
     known_.insert(id);
   }
@@ -64,15 +68,17 @@ Status CommitScheduler::Admit(const DatasetId& id) {
     if (dataset.failures > 0) stalled_bytes += dataset.commit_bytes + dataset.filling.bytes;
   }
   if (stalled_bytes < options_.stalled_bytes_max) return {};
-  return Fail(ErrorKind::kUnavailable, fmt::format("commits of this dataset fail; retry later tenant={} dataset={} error={}",
-                                                   id.tenant, id.dataset, found->second.last_error));
+  return Fail(ErrorKind::kUnavailable,
+              fmt::format("commits of this dataset fail; retry later tenant={} dataset={} error={}",
+                          id.tenant, id.dataset, found->second.last_error));
 }
 
 void CommitScheduler::Add(const DatasetId& id, DecodedMessage message) {
   const std::scoped_lock lock(mutex_);
   SIGNALDB_ASSERT(message.position > last_added_);
   last_added_ = message.position;
-  const bool has_rows = std::ranges::any_of(message.rows, [](const auto& rows) { return rows != nullptr; });
+  const bool has_rows =
+      std::ranges::any_of(message.rows, [](const auto& rows) { return rows != nullptr; });
   if (has_rows) {
     known_.insert(id);  // Recovery does not ask Admit.
     Dataset& dataset = datasets_[id];
@@ -89,7 +95,8 @@ void CommitScheduler::Add(const DatasetId& id, DecodedMessage message) {
   }
 }
 
-std::optional<CommitScheduler::Due> CommitScheduler::DueOf(const Dataset& dataset, Nanos now) const {
+std::optional<CommitScheduler::Due> CommitScheduler::DueOf(const Dataset& dataset,
+                                                           Nanos now) const {
   if (dataset.attempting) return std::nullopt;
   if (dataset.commit != nullptr) return Due{dataset.next_attempt_at, CutReason::kAge};
   const Cut& cut = dataset.filling;
@@ -101,7 +108,8 @@ std::optional<CommitScheduler::Due> CommitScheduler::DueOf(const Dataset& datase
   return Due{cut.begun_at + options_.interval, CutReason::kAge};
 }
 
-std::map<DatasetId, CommitScheduler::Dataset>::iterator CommitScheduler::PickDue(Nanos now, CutReason& reason,
+std::map<DatasetId, CommitScheduler::Dataset>::iterator CommitScheduler::PickDue(Nanos now,
+                                                                                 CutReason& reason,
                                                                                  Nanos& next_due) {
   auto best = datasets_.end();
   auto largest = datasets_.end();
@@ -115,7 +123,9 @@ std::map<DatasetId, CommitScheduler::Dataset>::iterator CommitScheduler::PickDue
       reason = due->reason;
     }
     const bool can_cut = it->second.commit == nullptr;
-    if (can_cut && (largest == datasets_.end() || it->second.filling.bytes > largest->second.filling.bytes)) largest = it;
+    if (can_cut &&
+        (largest == datasets_.end() || it->second.filling.bytes > largest->second.filling.bytes))
+      largest = it;
   }
   if (next_due <= now) return best;
   if (largest != datasets_.end() && budget_.used() >= options_.memory_pressure_bytes) {
@@ -135,7 +145,8 @@ void CommitScheduler::BeginCut(const DatasetId& id, Dataset& dataset, CutReason 
   dataset.commit = begin_(std::move(cut), reason);
 }
 
-void CommitScheduler::AttemptDataset(std::unique_lock<std::mutex>& lock, const DatasetId& id, std::stop_token stop) {
+void CommitScheduler::AttemptDataset(std::unique_lock<std::mutex>& lock, const DatasetId& id,
+                                     std::stop_token stop) {
   // A dataset under attempt is never erased, so the reference outlives the unlocked stretch.
   Dataset& dataset = datasets_.at(id);
   dataset.attempting = true;
@@ -148,7 +159,8 @@ void CommitScheduler::AttemptDataset(std::unique_lock<std::mutex>& lock, const D
     NoteFailure(id, dataset, status.error());
     return;
   }
-  events_.Observe("signaldb_writer_end_to_end_delay_seconds", Seconds(clock_.WallNow() - dataset.commit_oldest));
+  events_.Observe("signaldb_writer_end_to_end_delay_seconds",
+                  Seconds(clock_.WallNow() - dataset.commit_oldest));
   if (dataset.failures > 0) events_.Count("signaldb_writer_retry_success_total", 1);
   dataset.commit.reset();
   dataset.commit_bytes = 0;
@@ -252,7 +264,8 @@ Status CommitScheduler::Flush(Nanos deadline) {
   return WaitFlushed(lock, last_added_, deadline);
 }
 
-Status CommitScheduler::WaitFlushed(std::unique_lock<std::mutex>& lock, SourcePosition target, Nanos deadline) {
+Status CommitScheduler::WaitFlushed(std::unique_lock<std::mutex>& lock, SourcePosition target,
+                                    Nanos deadline) {
   Changed();
   while (committed_ < target) {
     const Nanos left = deadline - clock_.MonotonicNow();
@@ -263,7 +276,8 @@ Status CommitScheduler::WaitFlushed(std::unique_lock<std::mutex>& lock, SourcePo
         waiting += fmt::format(" tenant={} dataset={} error={}", id.tenant, id.dataset,
                                dataset.last_error.empty() ? "none yet" : dataset.last_error);
       }
-      return Fail(ErrorKind::kUnavailable, fmt::format("not everything was committed in time;{}", waiting));
+      return Fail(ErrorKind::kUnavailable,
+                  fmt::format("not everything was committed in time;{}", waiting));
     }
     changed_.wait_for(lock, std::min(left, kIdleWait));
   }
@@ -290,8 +304,8 @@ std::vector<std::string> CommitScheduler::Stalled() const {
   std::vector<std::string> stalled;
   for (const auto& [id, dataset] : datasets_) {
     if (dataset.failures > 0) {
-      stalled.push_back(fmt::format("tenant={} dataset={} failures={} error={}", id.tenant, id.dataset, dataset.failures,
-                                    dataset.last_error));
+      stalled.push_back(fmt::format("tenant={} dataset={} failures={} error={}", id.tenant,
+                                    id.dataset, dataset.failures, dataset.last_error));
     }
   }
   return stalled;

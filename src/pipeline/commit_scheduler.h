@@ -24,34 +24,41 @@ namespace signaldb {
 
 /// When a dataset's rows are cut, and how many commits run side by side.
 struct CutOptions {
-  Nanos interval = std::chrono::seconds(5);         ///< Age of the oldest message: how long rows stay invisible.
-  std::int64_t rows_max = 0;                        ///< 0 = no limit.
-  std::int64_t bytes_max = 64LL << 20;              ///< Memory of one cut; larger cuts make larger files.
-  std::size_t partitions_max = 256;                 ///< Hours touched; a single message may touch more.
-  std::int64_t memory_pressure_bytes = 96LL << 20;  ///< Of the budget in use: the largest dataset is cut at once.
-  std::int64_t stalled_bytes_max = 64LL << 20;      ///< What datasets whose commits fail may hold before they are refused.
-  std::size_t datasets_max = 1'000;                 ///< Datasets one process takes in: names come from clients.
-  int workers = 2;                                  ///< Commits of different datasets at the same time.
-  RetryConfig pace{.max_attempts = 1'000'000'000};  ///< Wait between the attempts of a failing commit.
+  Nanos interval =
+      std::chrono::seconds(5);  ///< Age of the oldest message: how long rows stay invisible.
+  std::int64_t rows_max = 0;    ///< 0 = no limit.
+  std::int64_t bytes_max = 64LL << 20;  ///< Memory of one cut; larger cuts make larger files.
+  std::size_t partitions_max = 256;     ///< Hours touched; a single message may touch more.
+  std::int64_t memory_pressure_bytes =
+      96LL << 20;  ///< Of the budget in use: the largest dataset is cut at once.
+  std::int64_t stalled_bytes_max =
+      64LL << 20;  ///< What datasets whose commits fail may hold before they are refused.
+  std::size_t datasets_max = 1'000;  ///< Datasets one process takes in: names come from clients.
+  int workers = 2;                   ///< Commits of different datasets at the same time.
+  RetryConfig pace{.max_attempts =
+                       1'000'000'000};  ///< Wait between the attempts of a failing commit.
 };
 
-/// Gathers decoded messages by dataset, cuts them when due, and drives each cut until it is in the tables.
+/// Gathers decoded messages by dataset, cuts them when due, and drives each cut until it is in the
+/// tables.
 ///
-///   worker: until closed: wait until a dataset is due -> take its cut -> attempt -> committed: trim | failed: due later
+///   worker: until closed: wait until a dataset is due -> take its cut -> attempt -> committed:
+///   trim | failed: due later
 ///
-/// One dataset commits one cut at a time while the next one fills; a failing dataset waits its pace without holding a
-/// worker, so it does not stop the others.
+/// One dataset commits one cut at a time while the next one fills; a failing dataset waits its pace
+/// without holding a worker, so it does not stop the others.
 ///
 /// Owns:          the rows between durable and committed, and the order of cuts.
 /// Does not own:  the log (`on_committed` trims it), the tables (`begin`).
 /// Threads:       thread-safe.
 class CommitScheduler {
  public:
-  /// Called, one at a time, with the highest position below which everything is committed; never goes back.
+  /// Called, one at a time, with the highest position below which everything is committed; never
+  /// goes back.
   using OnCommitted = std::function<void(SourcePosition)>;
 
-  CommitScheduler(CutOptions options, Clock& clock, Random& random, EventListener& events, MemoryBudget& budget,
-                  BeginCutCommit begin, OnCommitted on_committed);
+  CommitScheduler(CutOptions options, Clock& clock, Random& random, EventListener& events,
+                  MemoryBudget& budget, BeginCutCommit begin, OnCommitted on_committed);
   /// Rows not committed are dropped here: their source still has them.
   ~CommitScheduler();
 
@@ -59,14 +66,17 @@ class CommitScheduler {
   void Start();
 
   /// Whether a new message of `dataset` may be taken in now.
-  /// Errors: kUnavailable (its commits fail and its share of memory is used up), kInvalid (too many datasets).
+  /// Errors: kUnavailable (its commits fail and its share of memory is used up), kInvalid (too many
+  /// datasets).
   [[nodiscard]] Status Admit(const DatasetId& dataset);
 
-  /// Takes a durable message. Positions grow over all datasets. A message without rows counts as committed in its turn.
+  /// Takes a durable message. Positions grow over all datasets. A message without rows counts as
+  /// committed in its turn.
   void Add(const DatasetId& dataset, DecodedMessage message);
 
   /// Makes everything added so far visible. Blocks until it is, or `deadline` (monotonic).
-  /// Errors: kUnavailable (a dataset could not be committed in time; names it), kCancelled (closed meanwhile).
+  /// Errors: kUnavailable (a dataset could not be committed in time; names it), kCancelled (closed
+  /// meanwhile).
   [[nodiscard]] Status Flush(Nanos deadline);
 
   /// Commits one due cut on the calling thread. False if none is due.
@@ -100,15 +110,18 @@ class CommitScheduler {
   };
 
   [[nodiscard]] std::optional<Due> DueOf(const Dataset& dataset, Nanos now) const;
-  [[nodiscard]] std::map<DatasetId, Dataset>::iterator PickDue(Nanos now, CutReason& reason, Nanos& next_due);
+  [[nodiscard]] std::map<DatasetId, Dataset>::iterator PickDue(Nanos now, CutReason& reason,
+                                                               Nanos& next_due);
   void BeginCut(const DatasetId& id, Dataset& dataset, CutReason reason);
-  void AttemptDataset(std::unique_lock<std::mutex>& lock, const DatasetId& id, std::stop_token stop);
+  void AttemptDataset(std::unique_lock<std::mutex>& lock, const DatasetId& id,
+                      std::stop_token stop);
   void NoteFailure(const DatasetId& id, Dataset& dataset, const Error& error);
   void AdvanceCommitted();
   void PublishGauges();
   void Changed();
   void Work(std::stop_token stop);
-  [[nodiscard]] Status WaitFlushed(std::unique_lock<std::mutex>& lock, SourcePosition target, Nanos deadline);
+  [[nodiscard]] Status WaitFlushed(std::unique_lock<std::mutex>& lock, SourcePosition target,
+                                   Nanos deadline);
 
   const CutOptions options_;
   Clock& clock_;
@@ -127,7 +140,8 @@ class CommitScheduler {
   SourcePosition flush_through_ = 0;
   CutReason flush_reason_ = CutReason::kFlush;
   bool closed_ = false;
-  std::uint64_t changes_ = 0;  // What a sleeping worker compares: it may have missed the notification.
+  std::uint64_t changes_ =
+      0;  // What a sleeping worker compares: it may have missed the notification.
 
   std::mutex trim_mutex_;  // Orders calls of on_committed_ without holding mutex_.
   SourcePosition trimmed_ = 0;

@@ -1,9 +1,9 @@
 #include "pipeline/cut.h"
 
-#include <arrow/api.h>
-
 #include <algorithm>
 #include <utility>
+
+#include <arrow/api.h>
 
 namespace signaldb {
 
@@ -11,7 +11,8 @@ namespace {
 
 constexpr std::int64_t kMicrosPerHour = 3'600'000'000;
 
-// Messages are short in time: most have one hour, found by their first and last micros only if these agree.
+// Messages are short in time: most have one hour, found by their first and last micros only if
+// these agree.
 void AddHours(const arrow::RecordBatch& rows, std::set<std::int64_t>& hours) {
   const std::shared_ptr<arrow::Array> column = rows.GetColumnByName("timestamp");
   SIGNALDB_ASSERT(column != nullptr && column->type_id() == arrow::Type::TIMESTAMP);
@@ -32,13 +33,20 @@ void AddHours(const arrow::RecordBatch& rows, std::set<std::int64_t>& hours) {
 
 std::string_view ToString(CutReason reason) {
   switch (reason) {
-    case CutReason::kAge: return "age";
-    case CutReason::kBytes: return "bytes";
-    case CutReason::kRows: return "rows";
-    case CutReason::kMemory: return "memory";
-    case CutReason::kPartitions: return "partitions";
-    case CutReason::kFlush: return "flush";
-    case CutReason::kShutdown: return "shutdown";
+    case CutReason::kAge:
+      return "age";
+    case CutReason::kBytes:
+      return "bytes";
+    case CutReason::kRows:
+      return "rows";
+    case CutReason::kMemory:
+      return "memory";
+    case CutReason::kPartitions:
+      return "partitions";
+    case CutReason::kFlush:
+      return "flush";
+    case CutReason::kShutdown:
+      return "shutdown";
   }
   std::unreachable();
 }

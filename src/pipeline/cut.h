@@ -18,7 +18,15 @@
 namespace signaldb {
 
 /// Why a cut was made; the label of its metric.
-enum class CutReason : std::uint8_t { kAge, kBytes, kRows, kMemory, kPartitions, kFlush, kShutdown };
+enum class CutReason : std::uint8_t {
+  kAge,
+  kBytes,
+  kRows,
+  kMemory,
+  kPartitions,
+  kFlush,
+  kShutdown
+};
 [[nodiscard]] std::string_view ToString(CutReason reason);
 
 /// A message that is durable in its source, decoded: what a source hands to the cuts.
@@ -30,16 +38,17 @@ struct DecodedMessage {
   MemoryBudget::Hold hold;  ///< Covers the rows.
 };
 
-/// The unit of commit: all rows of a dataset, over all its tables, of all messages from `first` to `last`.
+/// The unit of commit: all rows of a dataset, over all its tables, of all messages from `first` to
+/// `last`.
 struct Cut {
   DatasetId dataset;
   std::array<std::vector<PositionedRows>, kTableKinds> tables;
   SourcePosition first = 0;
   SourcePosition last = 0;
   std::int64_t rows = 0;
-  std::int64_t bytes = 0;  ///< Of the budget.
-  Nanos oldest_received_at{0};  ///< Wall clock, for the delay until visible.
-  Nanos begun_at{0};            ///< Monotonic, for the age.
+  std::int64_t bytes = 0;        ///< Of the budget.
+  Nanos oldest_received_at{0};   ///< Wall clock, for the delay until visible.
+  Nanos begun_at{0};             ///< Monotonic, for the age.
   std::set<std::int64_t> hours;  ///< Partitions touched.
   std::vector<MemoryBudget::Hold> holds;
 
@@ -55,8 +64,8 @@ class CutCommit {
  public:
   virtual ~CutCommit() = default;
 
-  /// Tries once more. Success: every row of the cut is in its table, exactly once, durably; never called again.
-  /// After an error the rows are kept for the next attempt, whatever the kind.
+  /// Tries once more. Success: every row of the cut is in its table, exactly once, durably; never
+  /// called again. After an error the rows are kept for the next attempt, whatever the kind.
   [[nodiscard]] virtual Status Attempt(std::stop_token stop) = 0;
 };
 

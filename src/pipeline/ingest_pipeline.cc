@@ -1,12 +1,12 @@
 #include "pipeline/ingest_pipeline.h"
 
-#include <arrow/api.h>
-#include <arrow/util/byte_size.h>
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <map>
 #include <utility>
+
+#include <arrow/api.h>
+#include <arrow/util/byte_size.h>
+#include <fmt/format.h>
 
 #include "pipeline/log_entry.h"
 
@@ -19,13 +19,16 @@ constexpr Nanos kReplayFlushWait = std::chrono::seconds(10);
 
 std::int64_t BytesOf(const DecodedRequest& decoded) {
   std::int64_t bytes = 0;
-  for (const DecodedTable& table : decoded.tables) bytes += arrow::util::TotalBufferSize(*table.rows);
+  for (const DecodedTable& table : decoded.tables)
+    bytes += arrow::util::TotalBufferSize(*table.rows);
   return bytes;
 }
 
 DecodedMessage MessageOf(DecodedRequest decoded, Nanos received_at, MemoryBudget::Hold hold) {
-  DecodedMessage message{.position = 0, .received_at = received_at, .rows = {}, .hold = std::move(hold)};
-  for (DecodedTable& table : decoded.tables) message.rows[static_cast<std::size_t>(table.table)] = std::move(table.rows);
+  DecodedMessage message{
+      .position = 0, .received_at = received_at, .rows = {}, .hold = std::move(hold)};
+  for (DecodedTable& table : decoded.tables)
+    message.rows[static_cast<std::size_t>(table.table)] = std::move(table.rows);
   return message;
 }
 
@@ -37,16 +40,23 @@ IngestAnswer Refusal(Error error) {
 
 }  // namespace
 
-IngestPipeline::IngestPipeline(DecodeOptions decode, DurableLog& log, CommitScheduler& scheduler, Clock& clock,
-                               EventListener& events, MemoryBudget& budget)
-    : decode_(decode), log_(log), scheduler_(scheduler), clock_(clock), events_(events), budget_(budget) {}
+IngestPipeline::IngestPipeline(DecodeOptions decode, DurableLog& log, CommitScheduler& scheduler,
+                               Clock& clock, EventListener& events, MemoryBudget& budget)
+    : decode_(decode),
+      log_(log),
+      scheduler_(scheduler),
+      clock_(clock),
+      events_(events),
+      budget_(budget) {}
 
 void IngestPipeline::Accept(IngestRequest request, Done done) {
   DatasetId dataset{request.tenant, request.dataset};
-  if (Status admitted = scheduler_.Admit(dataset); !admitted) return done(Refusal(std::move(admitted).error()));
+  if (Status admitted = scheduler_.Admit(dataset); !admitted)
+    return done(Refusal(std::move(admitted).error()));
   DecodeOptions options = decode_;
   options.received_at = request.received_at;
-  Result<DecodedRequest> decoded = DecodeOtlp(request.signal, request.encoding, request.body, options);
+  Result<DecodedRequest> decoded =
+      DecodeOtlp(request.signal, request.encoding, request.body, options);
   if (!decoded) return done(Refusal(std::move(decoded).error()));
   Count(request.signal, *decoded);
   IngestAnswer answer{.error = std::nullopt,
@@ -57,7 +67,8 @@ void IngestPipeline::Accept(IngestRequest request, Done done) {
 
   const std::int64_t bytes = BytesOf(*decoded);
   request.hold.Resize(bytes + static_cast<std::int64_t>(request.body.size()));
-  DecodedMessage message = MessageOf(*std::move(decoded), request.received_at, std::move(request.hold));
+  DecodedMessage message =
+      MessageOf(*std::move(decoded), request.received_at, std::move(request.hold));
   LogRecord record{.header = EncodeLogEntryHeader({.tenant = request.tenant,
                                                    .dataset = request.dataset,
                                                    .signal = request.signal,
@@ -67,8 +78,9 @@ void IngestPipeline::Accept(IngestRequest request, Done done) {
                    .body = request.body,
                    .body_owner = std::move(request.owner)};
   const Nanos begun = clock_.MonotonicNow();
-  log_.Append(std::move(record), [this, begun, bytes, dataset = std::move(dataset), message = std::move(message),
-                                  answer = std::move(answer), request_id = std::move(request.request_id),
+  log_.Append(std::move(record), [this, begun, bytes, dataset = std::move(dataset),
+                                  message = std::move(message), answer = std::move(answer),
+                                  request_id = std::move(request.request_id),
                                   done = std::move(done)](Result<Position> position) mutable {
     if (!position) {
       events_.Log({.severity = Severity::kWarning,
@@ -110,13 +122,16 @@ void IngestPipeline::Count(Signal signal, const DecodedRequest& decoded) {
     const auto count = static_cast<double>(note.count);
     switch (note.kind) {
       case DecodedRequest::Note::Kind::kRejected:
-        events_.Count("signaldb_writer_rejected_records_total", count, {{"signal", name}, {"reason", note.reason}});
+        events_.Count("signaldb_writer_rejected_records_total", count,
+                      {{"signal", name}, {"reason", note.reason}});
         break;
       case DecodedRequest::Note::Kind::kClampedTimestamp:
-        events_.Count("signaldb_writer_clamped_timestamps_total", count, {{"signal", name}, {"reason", note.reason}});
+        events_.Count("signaldb_writer_clamped_timestamps_total", count,
+                      {{"signal", name}, {"reason", note.reason}});
         break;
       case DecodedRequest::Note::Kind::kOddity:
-        events_.Count("signaldb_writer_decode_notes_total", count, {{"signal", name}, {"kind", note.reason}});
+        events_.Count("signaldb_writer_decode_notes_total", count,
+                      {{"signal", name}, {"kind", note.reason}});
         break;
     }
   }
@@ -125,7 +140,8 @@ void IngestPipeline::Count(Signal signal, const DecodedRequest& decoded) {
 MemoryBudget::Hold IngestPipeline::HoldForReplay(std::int64_t bytes, std::stop_token stop) {
   while (!stop.stop_requested()) {
     if (MemoryBudget::Hold hold = budget_.TryTake(bytes)) return hold;
-    // A message larger than the whole budget goes alone: it was taken in once, so it must come back.
+    // A message larger than the whole budget goes alone: it was taken in once, so it must come
+    // back.
     if (scheduler_.Flush(clock_.MonotonicNow() + kReplayFlushWait)) break;
   }
   MemoryBudget::Hold hold = budget_.TryTake(0);
@@ -133,12 +149,14 @@ MemoryBudget::Hold IngestPipeline::HoldForReplay(std::int64_t bytes, std::stop_t
   return hold;
 }
 
-Status IngestPipeline::Recover(const CoverageLookup& coverage, PoisonShelf& poison, std::stop_token stop) {
+Status IngestPipeline::Recover(const CoverageLookup& coverage, PoisonShelf& poison,
+                               std::stop_token stop) {
   std::map<std::pair<DatasetId, TableKind>, Coverage> known;
   std::int64_t messages = 0;
   const auto replay_one = [&](Position position, std::string_view header_bytes,
                               std::span<const std::byte> body) -> Status {
-    if (stop.stop_requested()) return Fail(ErrorKind::kCancelled, "stopped while replaying the log");
+    if (stop.stop_requested())
+      return Fail(ErrorKind::kCancelled, "stopped while replaying the log");
     const Result<LogEntryHeader> header = DecodeLogEntryHeader(header_bytes);
     if (!header) {
       SIGNALDB_TRY(poison.SetAside(position, header_bytes, body, header.error().message));
@@ -155,7 +173,8 @@ Status IngestPipeline::Recover(const CoverageLookup& coverage, PoisonShelf& pois
     }
     const DatasetId dataset{header->tenant, header->dataset};
     const std::int64_t bytes = BytesOf(*decoded);
-    DecodedMessage message = MessageOf(*std::move(decoded), header->received_at, HoldForReplay(bytes, stop));
+    DecodedMessage message =
+        MessageOf(*std::move(decoded), header->received_at, HoldForReplay(bytes, stop));
     message.position = position;
     for (std::size_t kind = 0; kind < kTableKinds; ++kind) {
       if (message.rows[kind] == nullptr) continue;

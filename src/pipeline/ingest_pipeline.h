@@ -19,27 +19,32 @@ namespace signaldb {
 /// Takes requests from the receivers to the cuts, through the durable log.
 ///
 ///   Accept:  decode -> append to the log -> (durable) add the rows to the cuts, answer
-///   Recover: every record after the trimmed position -> decode -> drop rows that tables cover -> add to the cuts
+///   Recover: every record after the trimmed position -> decode -> drop rows that tables cover ->
+///   add to the cuts
 ///
-/// The log is written from the received bytes and read only in recovery; a request is answered by the fsync that covers it,
-/// never by a table commit.
+/// The log is written from the received bytes and read only in recovery; a request is answered by
+/// the fsync that covers it, never by a table commit.
 ///
 /// Lifetime: borrows everything; all outlive this object.
-/// Threads:  Accept is thread-safe, runs the decoder on the caller's thread. Recover comes first, on one thread.
+/// Threads:  Accept is thread-safe, runs the decoder on the caller's thread. Recover comes first,
+/// on one thread.
 class IngestPipeline final : public Ingest {
  public:
-  /// Which positions of the log a table already covers; asked once per table. Errors: as reading a table.
+  /// Which positions of the log a table already covers; asked once per table. Errors: as reading a
+  /// table.
   using CoverageLookup = std::function<Result<Coverage>(const DatasetId&, TableKind)>;
 
-  IngestPipeline(DecodeOptions decode, DurableLog& log, CommitScheduler& scheduler, Clock& clock, EventListener& events,
-                 MemoryBudget& budget);
+  IngestPipeline(DecodeOptions decode, DurableLog& log, CommitScheduler& scheduler, Clock& clock,
+                 EventListener& events, MemoryBudget& budget);
 
   void Accept(IngestRequest request, Done done) override;
 
-  /// Brings back what is in the log and not yet in the tables. Blocks while memory is short and cuts are being committed.
-  /// Called again after an error it goes on where it stopped.
-  /// Errors: kUnavailable (catalog or disk away: call again), kCorrupt (a watermark is unreadable), kCancelled.
-  [[nodiscard]] Status Recover(const CoverageLookup& coverage, PoisonShelf& poison, std::stop_token stop);
+  /// Brings back what is in the log and not yet in the tables. Blocks while memory is short and
+  /// cuts are being committed. Called again after an error it goes on where it stopped. Errors:
+  /// kUnavailable (catalog or disk away: call again), kCorrupt (a watermark is unreadable),
+  /// kCancelled.
+  [[nodiscard]] Status Recover(const CoverageLookup& coverage, PoisonShelf& poison,
+                               std::stop_token stop);
 
  private:
   void Count(Signal signal, const DecodedRequest& decoded);

@@ -1,10 +1,10 @@
 #include "pipeline/log_entry.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstring>
 #include <optional>
+
+#include <fmt/format.h>
 
 #include "telemetry/names.h"
 
@@ -49,7 +49,8 @@ std::string EncodeLogEntryHeader(const LogEntryHeader& header) {
 
 Result<LogEntryHeader> DecodeLogEntryHeader(std::string_view bytes) {
   if (bytes.size() < kFixedBytes || bytes[0] != kVersion) {
-    return Fail(ErrorKind::kCorrupt, fmt::format("log entry has no header of version 1 bytes={}", bytes.size()));
+    return Fail(ErrorKind::kCorrupt,
+                fmt::format("log entry has no header of version 1 bytes={}", bytes.size()));
   }
   const auto signal = static_cast<std::uint8_t>(bytes[1]);
   const auto encoding = static_cast<std::uint8_t>(bytes[2]);
@@ -62,9 +63,10 @@ Result<LogEntryHeader> DecodeLogEntryHeader(std::string_view bytes) {
   const auto dataset = tenant ? TakeString(rest) : std::nullopt;
   const auto request_id = dataset ? TakeString(rest) : std::nullopt;
   if (!request_id || !rest.empty() || signal > static_cast<std::uint8_t>(Signal::kMetrics) ||
-      encoding > static_cast<std::uint8_t>(OtlpEncoding::kJson) || !IsValidTenantOrDataset(*tenant) ||
-      !IsValidTenantOrDataset(*dataset)) {
-    return Fail(ErrorKind::kCorrupt, fmt::format("log entry header contradicts itself bytes={}", bytes.size()));
+      encoding > static_cast<std::uint8_t>(OtlpEncoding::kJson) ||
+      !IsValidTenantOrDataset(*tenant) || !IsValidTenantOrDataset(*dataset)) {
+    return Fail(ErrorKind::kCorrupt,
+                fmt::format("log entry header contradicts itself bytes={}", bytes.size()));
   }
   return LogEntryHeader{.tenant = *tenant,
                         .dataset = *dataset,

@@ -22,8 +22,9 @@ struct LogEntryHeader {
   friend bool operator==(const LogEntryHeader&, const LogEntryHeader&) = default;
 };
 
-/// Format: version 1, signal, encoding (a byte each), received_at (8 bytes, little-endian nanoseconds), then tenant,
-/// dataset and request id, each behind a length byte. Strings beyond 255 bytes do not come this far; they are cut.
+/// Format: version 1, signal, encoding (a byte each), received_at (8 bytes, little-endian
+/// nanoseconds), then tenant, dataset and request id, each behind a length byte. Strings beyond 255
+/// bytes do not come this far; they are cut.
 [[nodiscard]] std::string EncodeLogEntryHeader(const LogEntryHeader& header);
 
 /// Errors: kCorrupt (not such a header, or names that no receiver would have let in).

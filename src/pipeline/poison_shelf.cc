@@ -1,16 +1,16 @@
 #include "pipeline/poison_shelf.h"
 
-#include <fmt/format.h>
-
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace signaldb {
 
 PoisonShelf::PoisonShelf(FileSystem& files, EventListener& events, std::string dir)
     : files_(files), events_(events), dir_(std::move(dir)) {}
 
-Status PoisonShelf::SetAside(SourcePosition position, std::string_view header, std::span<const std::byte> body,
-                             std::string_view reason) {
+Status PoisonShelf::SetAside(SourcePosition position, std::string_view header,
+                             std::span<const std::byte> body, std::string_view reason) {
   SIGNALDB_TRY(files_.MakeDirs(dir_));
   const std::string path = fmt::format("{}/{:020}.poison", dir_, position);
   const std::string temporary = path + ".tmp";
@@ -18,7 +18,8 @@ Status PoisonShelf::SetAside(SourcePosition position, std::string_view header, s
   if (left_over) SIGNALDB_TRY(files_.Remove(temporary));
   {
     SIGNALDB_ASSIGN(const std::unique_ptr<File> file, files_.Open(temporary, OpenMode::kCreateNew));
-    std::string start = fmt::format("reason: {}\nheader_bytes: {}\nbody_bytes: {}\n\n", reason, header.size(), body.size());
+    std::string start = fmt::format("reason: {}\nheader_bytes: {}\nbody_bytes: {}\n\n", reason,
+                                    header.size(), body.size());
     start += header;
     SIGNALDB_TRY(file->WriteAt(0, std::as_bytes(std::span(start))));
     SIGNALDB_TRY(file->WriteAt(start.size(), body));
@@ -30,7 +31,9 @@ Status PoisonShelf::SetAside(SourcePosition position, std::string_view header, s
   events_.Log({.severity = Severity::kError,
                .module = "pipeline",
                .message = "message can never be written and was set aside with its bytes",
-               .fields = {{"position", std::to_string(position)}, {"file", path}, {"reason", std::string(reason)}}});
+               .fields = {{"position", std::to_string(position)},
+                          {"file", path},
+                          {"reason", std::string(reason)}}});
   return {};
 }
 

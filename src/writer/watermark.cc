@@ -1,11 +1,11 @@
 #include "writer/watermark.h"
 
-#include <fmt/format.h>
-#include <xxhash.h>
-
 #include <algorithm>
 #include <charconv>
 #include <optional>
+
+#include <fmt/format.h>
+#include <xxhash.h>
 
 namespace signaldb {
 
@@ -46,7 +46,8 @@ std::string WatermarkProperty(const SourceKey& source) {
 std::string EncodeWatermark(const SourceKey& source, const Coverage& coverage) {
   std::string ranges;
   for (const PositionRange& r : coverage.above) {
-    fmt::format_to(std::back_inserter(ranges), "{}{}-{}", ranges.empty() ? "" : ",", r.first, r.last);
+    fmt::format_to(std::back_inserter(ranges), "{}{}-{}", ranges.empty() ? "" : ",", r.first,
+                   r.last);
   }
   return fmt::format("low={} ranges={} source={}", coverage.low, ranges, source);
 }
@@ -97,10 +98,12 @@ Result<Coverage> CoverageOf(const SourceKey& source,
   if (found == properties.end()) return Coverage{};
   auto coverage = Parse(source, found->second);
   if (!coverage) {
-    return Fail(ErrorKind::kCorrupt,
-                fmt::format("watermark is unreadable; restore the table property from an older metadata file "
-                            "before writing on property={} value={} expected_source={}",
-                            found->first, found->second, source));
+    return Fail(
+        ErrorKind::kCorrupt,
+        fmt::format(
+            "watermark is unreadable; restore the table property from an older metadata file "
+            "before writing on property={} value={} expected_source={}",
+            found->first, found->second, source));
   }
   return *std::move(coverage);
 }

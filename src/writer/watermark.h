@@ -21,8 +21,9 @@ struct PositionRange {
   friend bool operator==(const PositionRange&, const PositionRange&) = default;
 };
 
-/// Which positions of one source a table covers: everything up to `low`, and `above` it some ranges (sorted, disjoint,
-/// not adjacent). Covered means: the rows of these messages for this table are in it, or there were none.
+/// Which positions of one source a table covers: everything up to `low`, and `above` it some ranges
+/// (sorted, disjoint, not adjacent). Covered means: the rows of these messages for this table are
+/// in it, or there were none.
 struct Coverage {
   SourcePosition low = 0;
   std::vector<PositionRange> above;
@@ -41,16 +42,18 @@ struct Coverage {
 /// A source as tables name it: the embedded log is "log/<uuid>".
 using SourceKey = std::string;
 
-/// The table property that holds the coverage of `source`: "signaldb.watermark." and 16 hex digits of its hash.
-/// Hashed because source keys hold characters and lengths that catalogs refuse in property names.
+/// The table property that holds the coverage of `source`: "signaldb.watermark." and 16 hex digits
+/// of its hash. Hashed because source keys hold characters and lengths that catalogs refuse in
+/// property names.
 [[nodiscard]] std::string WatermarkProperty(const SourceKey& source);
 
 /// The property's value: "low=123 ranges=125-130,140-140 source=log/0193...".
 [[nodiscard]] std::string EncodeWatermark(const SourceKey& source, const Coverage& coverage);
 
 /// The coverage of `source` among a table's properties; nothing covered if the property is absent.
-/// Errors: kCorrupt (unreadable, or of another source: committing would risk a duplicate or a loss).
-[[nodiscard]] Result<Coverage> CoverageOf(const SourceKey& source,
-                                          const std::map<std::string, std::string, std::less<>>& properties);
+/// Errors: kCorrupt (unreadable, or of another source: committing would risk a duplicate or a
+/// loss).
+[[nodiscard]] Result<Coverage> CoverageOf(
+    const SourceKey& source, const std::map<std::string, std::string, std::less<>>& properties);
 
 }  // namespace signaldb

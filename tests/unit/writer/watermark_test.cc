@@ -1,8 +1,8 @@
 #include "writer/watermark.h"
 
-#include <gtest/gtest.h>
-
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "base/random.h"
 #include "testing/matchers.h"
@@ -40,7 +40,8 @@ TEST(Coverage, AgreesWithASetOfPositionsOnRandomRanges) {
       const SourcePosition last = first + random.Below(5);
       coverage.Add({first, last});
       for (SourcePosition p = first; p <= last; ++p) covered.insert(p);
-      for (SourcePosition p = 1; p < 70; ++p) ASSERT_EQ(coverage.Covers(p), covered.contains(p)) << p;
+      for (SourcePosition p = 1; p < 70; ++p)
+        ASSERT_EQ(coverage.Covers(p), covered.contains(p)) << p;
     }
   }
 }
@@ -60,7 +61,8 @@ TEST(Watermark, NeverCountsAsZeroWhenItCannotBeRead) {
                             "low=1 ranges=7-5 source=log/a", "low=1 ranges= source=log/b",
                             "low=1 ranges=", "low=99999999999999999999 ranges= source=log/a"}) {
     SCOPED_TRACE(value);
-    EXPECT_THAT(CoverageOf(source, {{WatermarkProperty(source), value}}), IsError(ErrorKind::kCorrupt));
+    EXPECT_THAT(CoverageOf(source, {{WatermarkProperty(source), value}}),
+                IsError(ErrorKind::kCorrupt));
   }
 }
 

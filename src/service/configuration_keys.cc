@@ -1,0 +1,550 @@
+#include "service/configuration_keys.h"
+
+#include <array>
+#include <iterator>
+#include <type_traits>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "service/log_levels.h"
+#include "service/value_text.h"
+#include "telemetry/names.h"
+
+namespace signaldb {
+namespace {
+
+using C = Configuration;
+using enum KeyType;
+
+constexpr double kDay = 86'400'000;  // Durations are bounded in milliseconds.
+constexpr double kMiB = 1 << 20;
+constexpr double kPiB = 1LL << 50;
+
+// A row per key, as docs/reference/configuration.md shows it. `+[]` makes a plain function of a
+// lambda, which names a field of a nested struct where a member pointer cannot.
+constexpr auto kKeys = std::to_array<ConfigurationKey>({
+    {"schema.catalog_type", kChoice, "sql",
+     "Where tables are registered. With `memory` nothing survives a restart.",
+     +[](C& c) -> CatalogType& { return c.schema.catalog_type; }, "sql|memory"},
+    {"schema.catalog_uri", kText, "sqlite://signaldb-data/catalog.db",
+     "The SQL catalog: `sqlite://relative.db`, `sqlite:///absolute.db` or `sqlite::memory:`. Not "
+     "on a network file system.",
+     +[](C& c) -> std::string& { return c.schema.catalog_uri; }},
+    {"schema.catalog_name", kText, "signaldb",
+     "Name of the catalog inside its database; other tools must use the same one.",
+     +[](C& c) -> std::string& { return c.schema.catalog_name; }},
+    {"storage.dsn", kText, "file:///./signaldb-data/tables",
+     "Where tables live: `file:///absolute/path` or `memory://`. A first segment that starts with "
+     "a dot is relative to the working directory.",
+     +[](C& c) -> std::string& { return c.storage.dsn; }},
+    {"log.dir", kPath, "signaldb-data/log",
+     "Folder of the durable log. One process at a time; not on a network file system.",
+     +[](C& c) -> std::string& { return c.log.dir; }},
+    {"log.segment_bytes",
+     kBytes,
+     "64MiB",
+     "Size at which a segment of the log is sealed; space is given back by whole segments.",
+     +[](C& c) -> std::int64_t& { return c.log.segment_bytes; },
+     {},
+     65'536,
+     4'096 * kMiB},
+    {"log.bytes_max",
+     kBytes,
+     "4GiB",
+     "Disk space the log may take. When it is full, requests are refused until commits catch up.",
+     +[](C& c) -> std::int64_t& { return c.log.bytes_max; },
+     {},
+     kMiB,
+     kPiB},
+    {"otlp.grpc_listen", kAddress, "127.0.0.1:4317", "Address for OTLP over gRPC.",
+     +[](C& c) -> std::string& { return c.otlp.grpc_listen; }},
+    {"otlp.http_listen", kAddress, "127.0.0.1:4318",
+     "Address for OTLP over HTTP, protobuf and JSON.",
+     +[](C& c) -> std::string& { return c.otlp.http_listen; }},
+    {"otlp.max_request_bytes",
+     kBytes,
+     "64MiB",
+     "Largest request taken, compressed and decompressed.",
+     +[](C& c) -> std::int64_t& { return c.otlp.max_request_bytes; },
+     {},
+     1'024,
+     1'024 * kMiB},
+    {"otlp.tls_cert_file", kPath, "",
+     "Certificate chain in PEM. With it both OTLP addresses speak TLS only.",
+     +[](C& c) -> std::string& { return c.otlp.tls_cert_file; }},
+    {"otlp.tls_key_file", kPath, "", "Private key in PEM that belongs to the certificate.",
+     +[](C& c) -> std::string& { return c.otlp.tls_key_file; }},
+    {"admin.listen", kAddress, "127.0.0.1:9464",
+     "Address for metrics, health and `POST /flush`. It asks for no password: keep it private.",
+     +[](C& c) -> std::string& { return c.admin.listen; }},
+    {"commit.interval",
+     kDuration,
+     "5s",
+     "Longest time that a row waits before it is committed, and so the freshness of the tables.",
+     +[](C& c) -> Nanos& { return c.commit.interval; },
+     {},
+     1,
+     kDay},
+    {"commit.max_uncommitted_rows",
+     kInteger,
+     "0",
+     "Commits earlier at this many waiting rows; 0: no limit.",
+     +[](C& c) -> std::int64_t& { return c.commit.max_uncommitted_rows; },
+     {},
+     0,
+     1e12},
+    {"commit.max_uncommitted_bytes",
+     kBytes,
+     "128MiB",
+     "Commits earlier at this many bytes of waiting rows in memory; 0: only the budget counts.",
+     +[](C& c) -> std::int64_t& { return c.commit.max_uncommitted_bytes; },
+     {},
+     0,
+     kPiB},
+    {"commit.partitions_max",
+     kInteger,
+     "256",
+     "Most partitions of one table in one commit; each costs a file.",
+     +[](C& c) -> int& { return c.commit.partitions_max; },
+     {},
+     1,
+     100'000},
+    {"commit.metadata_previous_versions_max",
+     kInteger,
+     "20",
+     "Old metadata files a new table keeps; more of them make every commit dearer.",
+     +[](C& c) -> int& { return c.commit.metadata_previous_versions_max; },
+     {},
+     1,
+     10'000},
+    {"ingest.timestamp_min", kTimestamp, "2000-01-01T00:00:00Z",
+     "Event times before it are replaced by the time of receipt, and counted.",
+     +[](C& c) -> Nanos& { return c.ingest.timestamp_min; }},
+    {"ingest.timestamp_future_max",
+     kDuration,
+     "24h",
+     "Event times further ahead are replaced by the time of receipt, and counted.",
+     +[](C& c) -> Nanos& { return c.ingest.timestamp_future_max; },
+     {},
+     0,
+     3'650 * kDay},
+    {"ingest.records_max",
+     kInteger,
+     "1000000",
+     "Most records in a request; more are refused.",
+     +[](C& c) -> std::int64_t& { return c.ingest.records_max; },
+     {},
+     1,
+     1e9},
+    {"ingest.attributes_max",
+     kInteger,
+     "1024",
+     "Most attributes of a record; a record with more is rejected.",
+     +[](C& c) -> std::int64_t& { return c.ingest.attributes_max; },
+     {},
+     1,
+     1e6},
+    {"ingest.depth_max",
+     kInteger,
+     "32",
+     "Deepest nesting of an attribute's value; a deeper record is rejected.",
+     +[](C& c) -> int& { return c.ingest.depth_max; },
+     {},
+     1,
+     64},
+    {"memory.budget",
+     kBytes,
+     "512MiB",
+     "Bytes for everything in flight. When they are used up, requests are refused with "
+     "\"retry later\"; nothing is dropped.",
+     +[](C& c) -> std::int64_t& { return c.memory.budget; },
+     {},
+     kMiB,
+     kPiB},
+    {"batch.max_rows_per_batch",
+     kInteger,
+     "50000",
+     "Rows that are sorted and encoded at once, and become a row group.",
+     +[](C& c) -> std::int64_t& { return c.batch.max_rows_per_batch; },
+     {},
+     1,
+     1e9},
+    {"batch.max_memory_per_batch_bytes",
+     kBytes,
+     "134217728",
+     "The same in bytes of memory; a single row always fits.",
+     +[](C& c) -> std::int64_t& { return c.batch.max_memory_per_batch_bytes; },
+     {},
+     1,
+     kPiB},
+    {"batch.enable_auto_split", kBoolean, "true",
+     "Split larger batches; all parts land in one snapshot.",
+     +[](C& c) -> bool& { return c.batch.enable_auto_split; }},
+    {"batch.target_concurrent_batches",
+     kInteger,
+     "4",
+     "Batches that are encoded and written at once.",
+     +[](C& c) -> int& { return c.batch.target_concurrent_batches; },
+     {},
+     1,
+     1'024},
+    {"batch.enable_catalog_caching", kBoolean, "true",
+     "Keep table metadata between reads. Commits never rest on the cache.",
+     +[](C& c) -> bool& { return c.batch.enable_catalog_caching; }},
+    {"batch.catalog_cache_ttl_seconds",
+     kSeconds,
+     "300",
+     "How long a cached entry is good.",
+     +[](C& c) -> std::chrono::milliseconds& { return c.batch.catalog_cache_ttl; },
+     {},
+     0,
+     kDay},
+    {"catalog_pool.min_connections",
+     kInteger,
+     "2",
+     "Connections kept open.",
+     +[](C& c) -> int& { return c.catalog_pool.min_connections; },
+     {},
+     0,
+     1'000},
+    {"catalog_pool.max_connections",
+     kInteger,
+     "10",
+     "Connections at most; SQLite uses one.",
+     +[](C& c) -> int& { return c.catalog_pool.max_connections; },
+     {},
+     1,
+     1'000},
+    {"catalog_pool.connection_timeout_ms",
+     kMilliseconds,
+     "5000",
+     "Longest wait for a connection, or for the lock of a SQLite database.",
+     +[](C& c) -> std::chrono::milliseconds& { return c.catalog_pool.connection_timeout; },
+     {},
+     1,
+     kDay},
+    {"catalog_pool.idle_timeout_seconds",
+     kSeconds,
+     "300",
+     "An idle connection above the minimum is closed after it.",
+     +[](C& c) -> std::chrono::milliseconds& { return c.catalog_pool.idle_timeout; },
+     {},
+     1,
+     kDay},
+    {"catalog_pool.max_lifetime_seconds",
+     kSeconds,
+     "1800",
+     "A connection is replaced at this age.",
+     +[](C& c) -> std::chrono::milliseconds& { return c.catalog_pool.max_lifetime; },
+     {},
+     1,
+     kDay},
+    {"retry.max_attempts",
+     kInteger,
+     "3",
+     "Attempts of a commit; the first counts.",
+     +[](C& c) -> int& { return c.retry.max_attempts; },
+     {},
+     1,
+     1'000},
+    {"retry.initial_delay",
+     kDuration,
+     "100ms",
+     "Wait before the second attempt.",
+     +[](C& c) -> std::chrono::milliseconds& { return c.retry.initial_delay; },
+     {},
+     1,
+     kDay},
+    {"retry.max_delay",
+     kDuration,
+     "5s",
+     "Longest wait between attempts.",
+     +[](C& c) -> std::chrono::milliseconds& { return c.retry.max_delay; },
+     {},
+     1,
+     kDay},
+    {"retry.backoff_multiplier",
+     kNumber,
+     "2.0",
+     "Growth of the wait from attempt to attempt.",
+     +[](C& c) -> double& { return c.retry.backoff_multiplier; },
+     {},
+     1,
+     100},
+    {"tenants.default_tenant", kName, "default",
+     "Tenant of requests without the header `x-tenant-id`.",
+     +[](C& c) -> std::string& { return c.tenants.default_tenant; }},
+    {"tenants.default_dataset", kName, "default",
+     "Dataset of requests without the header `x-dataset-id`.",
+     +[](C& c) -> std::string& { return c.tenants.default_dataset; }},
+    {"shutdown.deadline",
+     kDuration,
+     "25s",
+     "Longest time to drain and commit after SIGTERM; what is left is in the log.",
+     +[](C& c) -> Nanos& { return c.shutdown.deadline; },
+     {},
+     0,
+     kDay},
+    {"logging.format", kChoice, "text", "Lines for people, or JSON objects.",
+     +[](C& c) -> LogFormat& { return c.logging.format; }, "text|json"},
+    {"logging.level", kLevels, "info",
+     "error, warn, info or debug, and exceptions by module: `info,writer=debug`. Also "
+     "`SIGNALDB_LOG`, else `RUST_LOG`.",
+     +[](C& c) -> std::string& { return c.logging.level; }},
+});
+
+struct RefusedKey {
+  std::string_view prefix;  ///< The key itself, or a section.
+  std::string_view why;
+};
+
+constexpr std::string_view kTablesAreFixed = "the tables of this service have a fixed layout";
+
+constexpr auto kRefused = std::to_array<RefusedKey>({
+    // Parts that this build does not have.
+    {"kafka", "the Kafka source is not supported in this build"},
+    {"nats", "the NATS source is not supported in this build"},
+    {"flight", "the Arrow Flight receiver is not supported in this build"},
+    {"auth", "internal service keys are not supported in this build"},
+    {"storage.endpoint", "object stores are not supported in this build"},
+    {"storage.region", "object stores are not supported in this build"},
+    {"storage.path_style", "object stores are not supported in this build"},
+    {"storage.access_key_id", "object stores are not supported in this build"},
+    {"storage.secret_access_key", "object stores are not supported in this build"},
+    {"schema.evolve", "schema evolution is not supported in this build"},
+    {"otlp.profiles_enabled", "the profiles signal is not supported in this build"},
+    // Keys of the Rust service's file. They are no aliases, so that nobody runs on a default
+    // unawares.
+    {"writer.commit_interval", "use commit.interval"},
+    {"writer.max_uncommitted_rows", "use commit.max_uncommitted_rows"},
+    {"writer.metadata_previous_versions_max", "use commit.metadata_previous_versions_max"},
+    {"writer.table_reconcile_interval", kTablesAreFixed},
+    {"writer.wal_marker_retention", "watermarks in the tables take the place of markers"},
+    {"wal.wal_dir", "use log.dir"},
+    {"wal.max_segment_size", "use log.segment_bytes"},
+    {"wal", "the durable log has the section log"},
+    {"discovery", "instances do not know of each other"},
+    {"schema.default_schemas", kTablesAreFixed},
+    {"schema.materialized_labels", kTablesAreFixed},
+    {"schema.optimization", "use the section batch"},
+});
+
+Status OutOfRange(const ConfigurationKey& key) {
+  switch (key.type) {
+    case kDuration:
+    case kMilliseconds:
+    case kSeconds:
+      return Fail(ErrorKind::kInvalid, fmt::format("expected {}ms to {}ms", key.least, key.most));
+    default:
+      return Fail(ErrorKind::kInvalid,
+                  fmt::format("expected {:.17g} to {:.17g}", key.least, key.most));
+  }
+}
+
+template <typename Number>
+Status StoreNumber(const ConfigurationKey& key, Number value, Configuration& into) {
+  const auto as_double = static_cast<double>(value);
+  if (as_double < key.least || as_double > key.most) return OutOfRange(key);
+  std::visit(
+      [&](auto field) {
+        using Field = std::remove_reference_t<decltype(field(into))>;
+        if constexpr (std::is_arithmetic_v<Field>) {
+          field(into) = static_cast<Field>(value);
+        } else {
+          SIGNALDB_ASSERT(false);
+        }
+      },
+      key.field);
+  return {};
+}
+
+Status StoreDuration(const ConfigurationKey& key, Nanos value, Configuration& into) {
+  const double millis = std::chrono::duration<double, std::milli>(value).count();
+  if (key.type != kTimestamp && (millis < key.least || millis > key.most)) return OutOfRange(key);
+  std::visit(
+      [&](auto field) {
+        using Field = std::remove_reference_t<decltype(field(into))>;
+        if constexpr (std::is_same_v<Field, Nanos> ||
+                      std::is_same_v<Field, std::chrono::milliseconds>) {
+          field(into) = std::chrono::duration_cast<Field>(value);
+        } else {
+          SIGNALDB_ASSERT(false);
+        }
+      },
+      key.field);
+  return {};
+}
+
+Status StoreText(const ConfigurationKey& key, std::string_view text, Configuration& into) {
+  auto* const* const field = std::get_if<std::string& (*)(Configuration&)>(&key.field);
+  SIGNALDB_ASSERT(field != nullptr);
+  (*field)(into) = text;
+  return {};
+}
+
+Status StoreChoice(const ConfigurationKey& key, std::string_view text, Configuration& into) {
+  std::string_view rest = key.choices;
+  for (int index = 0; !rest.empty(); ++index) {
+    const std::size_t bar = rest.find('|');
+    if (rest.substr(0, bar) == text) {
+      std::visit(
+          [&](auto field) {
+            using Field = std::remove_reference_t<decltype(field(into))>;
+            if constexpr (std::is_enum_v<Field>) {
+              field(into) = static_cast<Field>(index);
+            } else {
+              SIGNALDB_ASSERT(false);
+            }
+          },
+          key.field);
+      return {};
+    }
+    rest.remove_prefix(bar == std::string_view::npos ? rest.size() : bar + 1);
+  }
+  std::string choices(key.choices);
+  for (std::size_t bar = 0; (bar = choices.find('|', bar)) != std::string::npos;) {
+    choices.replace(bar, 1, " or ");
+  }
+  return Fail(ErrorKind::kInvalid, "expected " + choices);
+}
+
+std::string_view DescribeType(KeyType type) {
+  switch (type) {
+    case kText:
+      return "text";
+    case kName:
+      return "id";
+    case kPath:
+      return "path";
+    case kAddress:
+      return "address";
+    case kChoice:
+      return "choice";
+    case kBoolean:
+      return "boolean";
+    case kInteger:
+      return "integer";
+    case kNumber:
+      return "number";
+    case kBytes:
+      return "size";
+    case kDuration:
+      return "duration";
+    case kMilliseconds:
+      return "milliseconds";
+    case kSeconds:
+      return "seconds";
+    case kTimestamp:
+      return "time";
+    case kLevels:
+      return "levels";
+  }
+  std::unreachable();
+}
+
+}  // namespace
+
+std::span<const ConfigurationKey> ConfigurationKeys() { return kKeys; }
+
+std::string WhyRefused(std::string_view name) {
+  for (const auto& [prefix, why] : kRefused) {
+    if (name == prefix || (name.starts_with(prefix) && name[prefix.size()] == '.')) {
+      return std::string(why);
+    }
+  }
+  return {};
+}
+
+Status SetFromText(const ConfigurationKey& key, std::string_view text, Configuration& into) {
+  switch (key.type) {
+    case kText:
+    case kPath:
+      return StoreText(key, text, into);
+    case kName:
+      if (!IsValidTenantOrDataset(text)) {
+        return Fail(ErrorKind::kInvalid, "expected 1 to 64 of the characters A-Z a-z 0-9 _ -");
+      }
+      return StoreText(key, text, into);
+    case kAddress:
+      SIGNALDB_TRY(CheckAddress(text));
+      return StoreText(key, text, into);
+    case kLevels:
+      SIGNALDB_TRY(ParseLogLevels(text));
+      return StoreText(key, text, into);
+    case kChoice:
+      return StoreChoice(key, text, into);
+    case kBoolean: {
+      SIGNALDB_ASSIGN(const bool value, ParseBoolean(text));
+      std::get<bool& (*)(Configuration&)>(key.field)(into) = value;
+      return {};
+    }
+    case kInteger: {
+      SIGNALDB_ASSIGN(const std::int64_t value, ParseInteger(text));
+      return StoreNumber(key, value, into);
+    }
+    case kNumber: {
+      SIGNALDB_ASSIGN(const double value, ParseNumber(text));
+      return StoreNumber(key, value, into);
+    }
+    case kBytes: {
+      SIGNALDB_ASSIGN(const std::int64_t value, ParseBytes(text));
+      return StoreNumber(key, value, into);
+    }
+    case kDuration: {
+      SIGNALDB_ASSIGN(const Nanos value, ParseDuration(text, Nanos(0)));
+      return StoreDuration(key, value, into);
+    }
+    case kMilliseconds: {
+      SIGNALDB_ASSIGN(const Nanos value, ParseDuration(text, std::chrono::milliseconds(1)));
+      return StoreDuration(key, value, into);
+    }
+    case kSeconds: {
+      SIGNALDB_ASSIGN(const Nanos value, ParseDuration(text, std::chrono::seconds(1)));
+      return StoreDuration(key, value, into);
+    }
+    case kTimestamp: {
+      SIGNALDB_ASSIGN(const Nanos value, ParseTimestamp(text));
+      return StoreDuration(key, value, into);
+    }
+  }
+  std::unreachable();
+}
+
+std::string ConfigurationReference() {
+  std::string out =
+      "# Configuration reference\n\n"
+      "<!-- Made by `signaldb-writer config --reference`; a test compares the two. -->\n\n"
+      "Defaults, then a TOML file (`--config FILE`, else `signaldb.toml` where the process "
+      "starts),\n"
+      "then environment variables, then `--set key=value`: the later one wins. The variable of a "
+      "key\n"
+      "is `SIGNALDB__SECTION__KEY`, for example `SIGNALDB__COMMIT__INTERVAL=1s`; with `_FILE` "
+      "behind\n"
+      "it, it names a file that holds the value. `SIGNALDB_SCHEMA_CATALOG_TYPE`,\n"
+      "`SIGNALDB_SCHEMA_CATALOG_URI` and `SIGNALDB_STORAGE_DSN` work too; the double form wins.\n"
+      "Unknown keys, and `SIGNALDB__` variables that name no key, are errors.\n";
+  std::string_view section;
+  for (const ConfigurationKey& key : kKeys) {
+    const std::size_t dot = key.name.find('.');
+    if (key.name.substr(0, dot) != section) {
+      section = key.name.substr(0, dot);
+      fmt::format_to(std::back_inserter(out),
+                     "\n## {}\n\n| key | type | default | meaning |\n|---|---|---|---|\n", section);
+    }
+    std::string type(DescribeType(key.type));
+    if (key.type == kChoice) {
+      type = key.choices;
+      for (std::size_t bar = 0; (bar = type.find('|', bar)) != std::string::npos;) {
+        type.replace(bar, 1, " or ");
+      }
+    }
+    const std::string shown =
+        key.default_text.empty() ? "none" : fmt::format("`{}`", key.default_text);
+    fmt::format_to(std::back_inserter(out), "| `{}` | {} | {} | {} |\n", key.name.substr(dot + 1),
+                   type, shown, key.help);
+  }
+  return out;
+}
+
+}  // namespace signaldb

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/clock.h"
+#include "service/configuration.h"
+
+namespace signaldb {
+
+/// What may stand as the value of a key.
+enum class KeyType : std::uint8_t {
+  kText,          ///< Anything, possibly nothing.
+  kName,          ///< A tenant's or dataset's id.
+  kPath,          ///< Of a file or folder; relative to the working directory.
+  kAddress,       ///< "127.0.0.1:4317"; port 0 lets the system choose.
+  kChoice,        ///< One of `choices`.
+  kBoolean,       ///< true or false.
+  kInteger,       ///< A whole number.
+  kNumber,        ///< A number.
+  kBytes,         ///< "64MiB", or a bare integer.
+  kDuration,      ///< "5s", "100ms"; a unit is needed.
+  kMilliseconds,  ///< A bare integer, as the key's name says; or with a unit.
+  kSeconds,       ///< A bare integer, as the key's name says; or with a unit.
+  kTimestamp,     ///< "2000-01-01T00:00:00Z".
+  kLevels,        ///< "info,writer=debug".
+};
+
+/// Where the value of a key goes.
+using KeyField =
+    std::variant<std::string& (*)(Configuration&), std::int64_t& (*)(Configuration&),
+                 int& (*)(Configuration&), double& (*)(Configuration&), bool& (*)(Configuration&),
+                 Nanos& (*)(Configuration&), std::chrono::milliseconds& (*)(Configuration&),
+                 CatalogType& (*)(Configuration&), LogFormat& (*)(Configuration&)>;
+
+/// One key: the table of these drives parsing, validation, documentation and what is shown.
+struct ConfigurationKey {
+  std::string_view name;  ///< "section.key".
+  KeyType type;
+  std::string_view default_text;
+  std::string_view help;
+  KeyField field;
+  std::string_view choices = {};  ///< Of kChoice: "text|json", in the order of the enumerators.
+  /// Of numbers, bytes, and durations in milliseconds: the smallest and the largest that work.
+  double least = 0;
+  double most = static_cast<double>(std::numeric_limits<std::int32_t>::max());
+};
+
+/// Every key that this build knows, in the order of the documentation.
+[[nodiscard]] std::span<const ConfigurationKey> ConfigurationKeys();
+
+/// A key that is refused with a reason: it belongs to something this build does not have, or to
+/// another program's file. Empty if `name` is not one of those.
+[[nodiscard]] std::string WhyRefused(std::string_view name);
+
+/// The documentation of all keys: docs/reference/configuration.md.
+[[nodiscard]] std::string ConfigurationReference();
+
+/// Sets the field of `key` in `into` from `text`.
+/// Errors: kInvalid; the message says only what was expected.
+[[nodiscard]] Status SetFromText(const ConfigurationKey& key, std::string_view text,
+                                 Configuration& into);
+
+}  // namespace signaldb

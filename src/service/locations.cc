@@ -1,0 +1,90 @@
+#include "service/locations.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace signaldb {
+namespace {
+
+constexpr std::string_view kFileScheme = "file://";
+constexpr std::string_view kSqliteScheme = "sqlite://";
+
+struct Foreign {
+  std::string_view scheme;
+  std::string_view name;
+};
+
+constexpr auto kForeignStores = std::to_array<Foreign>({{"s3://", "S3"},
+                                                        {"s3a://", "S3"},
+                                                        {"s3n://", "S3"},
+                                                        {"gs://", "Google Cloud Storage"},
+                                                        {"abfs://", "Azure storage"},
+                                                        {"abfss://", "Azure storage"}});
+constexpr auto kForeignCatalogs = std::to_array<Foreign>({{"postgres://", "PostgreSQL"},
+                                                          {"postgresql://", "PostgreSQL"},
+                                                          {"http://", "a REST catalog"},
+                                                          {"https://", "a REST catalog"}});
+
+template <std::size_t N>
+Status RefuseForeign(std::string_view text, const std::array<Foreign, N>& known,
+                     std::string_view instead) {
+  for (const auto& [scheme, name] : known) {
+    if (text.starts_with(scheme)) {
+      return Fail(ErrorKind::kInvalid,
+                  fmt::format("{} is not supported in this build, use {}", name, instead));
+    }
+  }
+  return {};
+}
+
+bool NeedsEscaping(char c) {
+  return c == '%' || c == '?' || c == '#' || static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
+}  // namespace
+
+std::string AbsolutePath(std::string_view path, std::string_view working_directory) {
+  std::string normal =
+      (std::filesystem::path(working_directory) / path).lexically_normal().string();
+  // Two leading slashes are one to Linux, but not to URIs.
+  while (normal.starts_with("//")) normal.erase(0, 1);
+  while (normal.size() > 1 && normal.ends_with('/')) normal.pop_back();
+  return normal;
+}
+
+Result<std::string> WarehouseOf(std::string_view dsn, std::string_view working_directory) {
+  if (dsn == "memory://") return std::string(dsn);
+  SIGNALDB_TRY(RefuseForeign(dsn, kForeignStores, "file:///path or memory://"));
+  if (!dsn.starts_with("file:///") || dsn.size() == kFileScheme.size() + 1) {
+    return Fail(ErrorKind::kInvalid, "expected \"file:///absolute/path\" or \"memory://\"");
+  }
+  std::string_view path = dsn.substr(kFileScheme.size());
+  const bool is_relative = path.starts_with("/.");
+  if (is_relative) path.remove_prefix(1);
+  const std::string absolute = AbsolutePath(path, working_directory);
+  if (std::ranges::any_of(absolute, NeedsEscaping)) {
+    return Fail(ErrorKind::kInvalid,
+                "expected a path without % ? # and control characters, which table locations "
+                "cannot hold");
+  }
+  return std::string(kFileScheme) + absolute;
+}
+
+Result<std::string> SqlitePathOf(std::string_view uri, std::string_view working_directory) {
+  if (uri == "sqlite::memory:" || uri == "sqlite://:memory:") return ":memory:";
+  SIGNALDB_TRY(RefuseForeign(uri, kForeignCatalogs, "sqlite://path"));
+  const std::string_view path =
+      uri.starts_with(kSqliteScheme) ? uri.substr(kSqliteScheme.size()) : "";
+  if (path.empty() || path.ends_with('/') || path.find('\0') != path.npos) {
+    return Fail(ErrorKind::kInvalid,
+                "expected \"sqlite://relative.db\", \"sqlite:///absolute.db\" or "
+                "\"sqlite::memory:\"");
+  }
+  return AbsolutePath(path, working_directory);
+}
+
+}  // namespace signaldb

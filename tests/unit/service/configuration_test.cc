@@ -1,0 +1,462 @@
+#include "service/configuration.h"
+
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "service/configuration_keys.h"
+#include "testing/matchers.h"
+
+namespace signaldb {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::IsErrorSaying;
+using testing::IsOk;
+using ::testing::Not;
+
+ConfigurationSources Sources() {
+  ConfigurationSources sources;
+  sources.working_directory = "/srv/signaldb";
+  sources.read_file = [](const std::string& path) -> Result<std::string> {
+    if (path == "/run/secret") return "sqlite:///from/secret.db\n";
+    return Fail(ErrorKind::kNotFound, fmt::format("there is no such file path={}", path));
+  };
+  return sources;
+}
+
+Result<LoadedConfiguration> LoadToml(std::string text) {
+  ConfigurationSources sources = Sources();
+  sources.file = {"signaldb.toml", std::move(text)};
+  return LoadConfiguration(sources);
+}
+
+Result<LoadedConfiguration> LoadVariables(
+    std::vector<std::pair<std::string, std::string>> variables) {
+  ConfigurationSources sources = Sources();
+  sources.environment = std::move(variables);
+  return LoadConfiguration(sources);
+}
+
+Result<LoadedConfiguration> LoadSettings(std::vector<std::string> settings) {
+  ConfigurationSources sources = Sources();
+  sources.settings = std::move(settings);
+  return LoadConfiguration(sources);
+}
+
+/// The field of `key` in `values` as text, to compare two configurations key by key.
+std::string FieldText(const ConfigurationKey& key, const Configuration& values) {
+  Configuration copy = values;
+  return std::visit(
+      [&](auto field) -> std::string {
+        const auto value = field(copy);
+        using Value = std::remove_const_t<decltype(value)>;
+        if constexpr (std::is_enum_v<Value>)
+          return std::to_string(static_cast<int>(value));
+        else if constexpr (std::is_same_v<Value, std::string>)
+          return value;
+        else if constexpr (std::is_arithmetic_v<Value>)
+          return std::to_string(value);
+        else
+          return std::to_string(value.count());
+      },
+      key.field);
+}
+
+/// A value for each key that differs from its default and is valid beside all other defaults.
+const std::map<std::string, std::string, std::less<>>& OtherValues() {
+  static const std::map<std::string, std::string, std::less<>> kOther = {
+      {"schema.catalog_type", "memory"},
+      {"schema.catalog_uri", "sqlite::memory:"},
+      {"schema.catalog_name", "other"},
+      {"storage.dsn", "file:///var/tables"},
+      {"log.dir", "/var/log"},
+      {"log.segment_bytes", "32MiB"},
+      {"log.bytes_max", "1GiB"},
+      {"otlp.grpc_listen", "0.0.0.0:1"},
+      {"otlp.http_listen", "0.0.0.0:2"},
+      {"otlp.max_request_bytes", "4MiB"},
+      {"otlp.tls_cert_file", "/etc/cert.pem"},
+      {"otlp.tls_key_file", "/etc/key.pem"},
+      {"admin.listen", "[::1]:3"},
+      {"commit.interval", "1s"},
+      {"commit.max_uncommitted_rows", "100000"},
+      {"commit.max_uncommitted_bytes", "64MiB"},
+      {"commit.partitions_max", "64"},
+      {"commit.metadata_previous_versions_max", "100"},
+      {"ingest.timestamp_min", "2010-01-01T00:00:00Z"},
+      {"ingest.timestamp_future_max", "1h"},
+      {"ingest.records_max", "10"},
+      {"ingest.attributes_max", "8"},
+      {"ingest.depth_max", "4"},
+      {"memory.budget", "256MiB"},
+      {"batch.max_rows_per_batch", "100000"},
+      {"batch.max_memory_per_batch_bytes", "268435456"},
+      {"batch.enable_auto_split", "false"},
+      {"batch.target_concurrent_batches", "8"},
+      {"batch.enable_catalog_caching", "false"},
+      {"batch.catalog_cache_ttl_seconds", "600"},
+      {"catalog_pool.min_connections", "5"},
+      {"catalog_pool.max_connections", "20"},
+      {"catalog_pool.connection_timeout_ms", "3000"},
+      {"catalog_pool.idle_timeout_seconds", "600"},
+      {"catalog_pool.max_lifetime_seconds", "3600"},
+      {"retry.max_attempts", "5"},
+      {"retry.initial_delay", "200ms"},
+      {"retry.max_delay", "10s"},
+      {"retry.backoff_multiplier", "2.5"},
+      {"tenants.default_tenant", "acme"},
+      {"tenants.default_dataset", "production"},
+      {"shutdown.deadline", "60s"},
+      {"logging.format", "json"},
+      {"logging.level", "warn,writer=debug"},
+  };
+  return kOther;
+}
+
+/// `--set` arguments for `key`, and for the key it needs beside it.
+std::vector<std::string> SettingsFor(std::string_view key) {
+  std::vector<std::string> settings;
+  const auto add = [&](std::string_view name) {
+    settings.push_back(fmt::format("{}={}", name, OtherValues().find(name)->second));
+  };
+  add(key);
+  if (key == "otlp.tls_cert_file") add("otlp.tls_key_file");
+  if (key == "otlp.tls_key_file") add("otlp.tls_cert_file");
+  return settings;
+}
+
+TEST(Configuration, NeedsNoSourceAtAll) {
+  const auto loaded = LoadConfiguration(Sources());
+  ASSERT_THAT(loaded, IsOk());
+  EXPECT_EQ(loaded->values.schema.catalog_type, CatalogType::kSql);
+  EXPECT_EQ(loaded->values.schema.sqlite_path, "/srv/signaldb/signaldb-data/catalog.db");
+  EXPECT_EQ(loaded->values.storage.warehouse, "file:///srv/signaldb/signaldb-data/tables");
+  EXPECT_EQ(loaded->values.log.dir, "/srv/signaldb/signaldb-data/log");
+  EXPECT_EQ(loaded->values.commit.interval, std::chrono::seconds(5));
+  EXPECT_EQ(loaded->values.batch.max_memory_per_batch_bytes, 128LL << 20);
+  EXPECT_THAT(loaded->warnings, IsEmpty());
+}
+
+TEST(Configuration, EveryKeyChangesItsOwnFieldAndNoOther) {
+  const auto defaults = LoadConfiguration(Sources());
+  ASSERT_THAT(defaults, IsOk());
+  for (const ConfigurationKey& key : ConfigurationKeys()) {
+    ASSERT_TRUE(OtherValues().contains(key.name)) << key.name << " has no row";
+    const std::vector<std::string> settings = SettingsFor(key.name);
+    const auto changed = LoadSettings(settings);
+    ASSERT_THAT(changed, IsOk()) << key.name;
+    std::size_t differences = 0;
+    for (const ConfigurationKey& other : ConfigurationKeys()) {
+      const bool differs = FieldText(other, defaults->values) != FieldText(other, changed->values);
+      if (differs) ++differences;
+      EXPECT_TRUE(differs || other.name != key.name) << key.name;
+    }
+    EXPECT_EQ(differences, settings.size()) << key.name;
+  }
+  EXPECT_EQ(OtherValues().size(), ConfigurationKeys().size());
+}
+
+TEST(Configuration, EveryKeyCanStandInTheFile) {
+  std::string toml;
+  std::string section;
+  for (const ConfigurationKey& key : ConfigurationKeys()) {
+    const std::size_t dot = key.name.find('.');
+    if (section != key.name.substr(0, dot)) {
+      section = key.name.substr(0, dot);
+      toml += fmt::format("[{}]\n", section);
+    }
+    const std::string& value = OtherValues().find(key.name)->second;
+    const bool bare = key.type == KeyType::kBoolean ||
+                      (value.find_first_not_of("0123456789.") == std::string::npos);
+    const std::string quote = bare ? "" : "\"";
+    toml += fmt::format("{} = {}{}{}\n", key.name.substr(dot + 1), quote, value, quote);
+  }
+  const auto from_file = LoadToml(toml);
+  ASSERT_THAT(from_file, IsOk());
+  std::vector<std::string> settings;
+  for (const auto& [key, value] : OtherValues()) settings.push_back(key + "=" + value);
+  const auto from_settings = LoadSettings(settings);
+  ASSERT_THAT(from_settings, IsOk());
+  for (const ConfigurationKey& key : ConfigurationKeys()) {
+    EXPECT_EQ(FieldText(key, from_file->values), FieldText(key, from_settings->values)) << key.name;
+  }
+}
+
+TEST(Configuration, EveryKeyHasAVariable) {
+  for (const ConfigurationKey& key : ConfigurationKeys()) {
+    std::vector<std::pair<std::string, std::string>> variables;
+    for (const std::string& setting : SettingsFor(key.name)) {
+      std::string variable = "SIGNALDB__";
+      for (const char c : setting.substr(0, setting.find('='))) {
+        if (c == '.')
+          variable += "__";
+        else
+          variable += static_cast<char>(std::toupper(c));
+      }
+      variables.emplace_back(variable, setting.substr(setting.find('=') + 1));
+    }
+    const auto by_variable = LoadVariables(variables);
+    const auto by_setting = LoadSettings(SettingsFor(key.name));
+    ASSERT_THAT(by_variable, IsOk()) << key.name;
+    EXPECT_EQ(FieldText(key, by_variable->values), FieldText(key, by_setting->values)) << key.name;
+  }
+}
+
+TEST(Configuration, TakesTheDocumentedVariables) {
+  const auto loaded = LoadVariables({{"SIGNALDB_SCHEMA_CATALOG_TYPE", "memory"},
+                                     {"SIGNALDB_SCHEMA_CATALOG_URI", "sqlite://x.db"},
+                                     {"SIGNALDB_STORAGE_DSN", "memory://"}});
+  ASSERT_THAT(loaded, IsOk());
+  EXPECT_EQ(loaded->values.schema.catalog_type, CatalogType::kMemory);
+  EXPECT_EQ(loaded->values.schema.catalog_uri, "sqlite://x.db");
+  EXPECT_EQ(loaded->values.storage.warehouse, "memory://");
+}
+
+TEST(Configuration, LaterSourcesWin) {
+  ConfigurationSources sources = Sources();
+  sources.file = {"f.toml", "[storage]\ndsn = \"file:///from/file\"\n"};
+  const auto warehouse = [&] {
+    const auto loaded = LoadConfiguration(sources);
+    EXPECT_THAT(loaded, IsOk());
+    return loaded.has_value() ? loaded->values.storage.warehouse : "";
+  };
+  EXPECT_EQ(warehouse(), "file:///from/file");
+  sources.environment.emplace_back("SIGNALDB_STORAGE_DSN", "file:///from/single");
+  EXPECT_EQ(warehouse(), "file:///from/single");
+  sources.environment.emplace_back("SIGNALDB__STORAGE__DSN", "file:///from/double");
+  EXPECT_EQ(warehouse(), "file:///from/double");
+  sources.settings = {"storage.dsn=file:///from/line"};
+  EXPECT_EQ(warehouse(), "file:///from/line");
+}
+
+TEST(Configuration, TakesLevelsFromTheStrongestVariable) {
+  const auto level = [](std::vector<std::pair<std::string, std::string>> variables) {
+    const auto loaded = LoadVariables(std::move(variables));
+    EXPECT_THAT(loaded, IsOk());
+    return loaded.has_value() ? loaded->values.logging.level : "";
+  };
+  EXPECT_EQ(level({{"RUST_LOG", "writer=debug,datafusion=debug"}}), "writer=debug");
+  EXPECT_EQ(level({{"RUST_LOG", "hyper=debug"}}), "info");
+  EXPECT_EQ(level({{"RUST_LOG", "debug"}, {"SIGNALDB_LOG", "warn"}}), "warn");
+  EXPECT_EQ(level({{"SIGNALDB_LOG", "warn"}, {"SIGNALDB__LOGGING__LEVEL", "error"}}), "error");
+}
+
+TEST(Configuration, ReadsASecretFromAFile) {
+  const auto loaded = LoadVariables({{"SIGNALDB__SCHEMA__CATALOG_URI_FILE", "/run/secret"}});
+  ASSERT_THAT(loaded, IsOk());
+  EXPECT_EQ(loaded->values.schema.sqlite_path, "/from/secret.db");
+  EXPECT_THAT(LoadVariables({{"SIGNALDB__SCHEMA__CATALOG_URI_FILE", "/run/secret"},
+                             {"SIGNALDB__SCHEMA__CATALOG_URI", "sqlite::memory:"}}),
+              IsErrorSaying(ErrorKind::kInvalid, "SIGNALDB__SCHEMA__CATALOG_URI is set too"));
+  EXPECT_THAT(LoadVariables({{"SIGNALDB__SCHEMA__CATALOG_URI_FILE", "/none"}}),
+              IsErrorSaying(ErrorKind::kInvalid, "no such file"));
+}
+
+TEST(Configuration, KeysThatEndInFileAreNotSecrets) {
+  const auto loaded = LoadVariables(
+      {{"SIGNALDB__OTLP__TLS_CERT_FILE", "c.pem"}, {"SIGNALDB__OTLP__TLS_KEY_FILE", "/etc/k.pem"}});
+  ASSERT_THAT(loaded, IsOk());
+  EXPECT_EQ(loaded->values.otlp.tls_cert_file, "/srv/signaldb/c.pem");
+  EXPECT_EQ(loaded->values.otlp.tls_key_file, "/etc/k.pem");
+}
+
+TEST(Configuration, IgnoresVariablesThatKubernetesInjects) {
+  EXPECT_THAT(LoadVariables({{"SIGNALDB_WRITER_SERVICE_HOST", "10.0.0.1"},
+                             {"SIGNALDB_WRITER_PORT", "tcp://10.0.0.1:4317"},
+                             {"SIGNALDB_WRITER_PORT_4317_TCP_PROTO", "tcp"}}),
+              IsOk());
+}
+
+struct RefusedCase {
+  const char* name;
+  const char* toml;
+  const char* line;
+};
+
+TEST(Configuration, RefusesAFileInOneLineThatNamesPlaceKeyAndWhatWasExpected) {
+  const RefusedCase cases[] = {
+      {"typo", "[commit]\nintervall = \"5s\"\n",
+       "signaldb.toml:2: unknown key, did you mean commit.interval? key=commit.intervall"},
+      {"typo in section", "[comit]\ninterval = \"5s\"\n",
+       "signaldb.toml:2: unknown key, did you mean commit.interval? key=comit.interval"},
+      {"right name, wrong section", "[storage]\nfoo = 1\n",
+       "signaldb.toml:2: unknown key, docs/reference/configuration.md has them all "
+       "key=storage.foo"},
+      {"moved key", "[service]\nmax_uncommitted_rows = 1\n",
+       "signaldb.toml:2: unknown key, did you mean commit.max_uncommitted_rows? "
+       "key=service.max_uncommitted_rows"},
+      {"section as value", "schema = 5\n", "signaldb.toml:1: unknown key"},
+      {"value as section", "[commit.interval]\nx = 1\n", "signaldb.toml:2: unknown key"},
+      {"duration without unit", "[commit]\n\ninterval = 5\n",
+       "signaldb.toml:3: expected a duration with its unit, such as \"100ms\", \"5s\" or \"24h\", "
+       "not \"5\" key=commit.interval"},
+      {"quoted number", "[retry]\nmax_attempts = \"3\"\n",
+       "signaldb.toml:2: expected a number, unquoted key=retry.max_attempts"},
+      {"quoted boolean", "[batch]\nenable_auto_split = \"true\"\n",
+       "signaldb.toml:2: expected true or false, unquoted key=batch.enable_auto_split"},
+      {"number for boolean", "[batch]\nenable_auto_split = 1\n", "signaldb.toml:2: expected"},
+      {"bare number for text", "[storage]\ndsn = 5\n",
+       "signaldb.toml:2: expected a text in quotes"},
+      {"array", "[storage]\ndsn = [1]\n", "signaldb.toml:2: expected a text in quotes"},
+      {"range", "[commit]\npartitions_max = 0\n",
+       "signaldb.toml:2: expected 1 to 100000, not \"0\" key=commit.partitions_max"},
+      {"wrong choice", "[logging]\nformat = \"xml\"\n",
+       "signaldb.toml:2: expected text or json, not \"xml\" key=logging.format"},
+      {"bad tenant", "[tenants]\ndefault_tenant = \"a/b\"\n", "expected 1 to 64 of the characters"},
+      {"syntax", "[commit]\ninterval = \n", "signaldb.toml:2: not TOML: "},
+      {"doubled key", "[commit]\ninterval = \"1s\"\ninterval = \"2s\"\n",
+       "signaldb.toml:3: not TOML: "},
+      {"first error first", "[retry]\nx1 = 1\n[commit]\nx2 = 1\n", "key=retry.x1"},
+      {"kafka", "[[kafka]]\nbrokers = \"k:9092\"\n",
+       "signaldb.toml:1: the Kafka source is not supported in this build key=kafka"},
+      {"nats", "[[nats]]\nurl = \"nats://n\"\n", "not supported in this build key=nats"},
+      {"flight", "[flight]\nlisten = \"127.0.0.1:1\"\n",
+       "not supported in this build key=flight.listen"},
+      {"rest", "[schema]\ncatalog_type = \"rest\"\n",
+       "the REST catalog is not supported in this build, not \"rest\" key=schema.catalog_type"},
+      {"postgres", "[schema]\ncatalog_uri = \"postgres://u:hunter2@h/d\"\n",
+       "signaldb.toml:2: PostgreSQL is not supported in this build, use sqlite://path "
+       "key=schema.catalog_uri"},
+      {"s3", "[storage]\ndsn = \"s3://b/p/\"\n",
+       "signaldb.toml:2: S3 is not supported in this build, use file:///path or memory:// "
+       "key=storage.dsn"},
+      {"empty unknown section", "[comit]\n", "signaldb.toml:1: unknown key"},
+      {"empty foreign section", "[flight]\n", "not supported in this build key=flight"},
+      {"upstream commit interval", "[writer]\ncommit_interval = \"5s\"\n",
+       "signaldb.toml:2: use commit.interval key=writer.commit_interval"},
+      {"upstream log", "[wal]\nwal_dir = \".data/wal\"\n", "use log.dir key=wal.wal_dir"},
+      {"upstream log sibling", "[wal]\nflush = 1\n", "the durable log has the section log"},
+      {"upstream discovery", "[discovery]\nttl = 1\n", "instances do not know of each other"},
+      {"cert without key", "[otlp]\ntls_cert_file = \"c\"\n",
+       "signaldb.toml:2: expected otlp.tls_key_file with it key=otlp.tls_cert_file"},
+      {"small log", "[log]\nbytes_max = \"100MiB\"\n", "room for two segments"},
+      {"small budget", "[memory]\nbudget = \"64MiB\"\n", "room for two requests"},
+      {"cut above budget", "[commit]\nmax_uncommitted_bytes = \"1GiB\"\n",
+       "expected no more than memory.budget"},
+      {"pool bounds", "[catalog_pool]\nmin_connections = 11\n", "no more than max_connections"},
+      {"delays", "[retry]\ninitial_delay = \"6s\"\n", "no more than retry.max_delay"},
+  };
+  for (const RefusedCase& c : cases) {
+    const auto loaded = LoadToml(c.toml);
+    EXPECT_THAT(loaded, IsErrorSaying(ErrorKind::kInvalid, c.line)) << c.name;
+    if (loaded.has_value()) continue;
+    EXPECT_THAT(loaded.error().message, Not(HasSubstr("\n"))) << c.name;
+    EXPECT_THAT(loaded.error().message, Not(HasSubstr("hunter2"))) << c.name;
+  }
+}
+
+TEST(Configuration, RefusesUnknownVariablesAndSettings) {
+  EXPECT_THAT(LoadVariables({{"SIGNALDB__COMMIT__INTERVALL", "5s"}}),
+              IsErrorSaying(ErrorKind::kInvalid,
+                            "environment SIGNALDB__COMMIT__INTERVALL: unknown key, did you mean "
+                            "commit.interval? key=commit.intervall"));
+  EXPECT_THAT(LoadVariables({{"SIGNALDB__FLIGHT__LISTEN", "x"}}),
+              IsErrorSaying(ErrorKind::kInvalid, "not supported in this build"));
+  EXPECT_THAT(LoadVariables({{"SIGNALDB__STORAGE__SECRET_ACCESS_KEY", "hunter2"}}),
+              IsErrorSaying(ErrorKind::kInvalid, "object stores are not supported"));
+  EXPECT_THAT(LoadSettings({"commit.interval"}),
+              IsErrorSaying(ErrorKind::kInvalid, "expected --set key=value"));
+  EXPECT_THAT(LoadSettings({"commit.intervals=1s"}),
+              IsErrorSaying(ErrorKind::kInvalid, "command line: unknown key, did you mean"));
+}
+
+TEST(Configuration, ReadsTheProductionFileOfTheSpecificationAndNamesWhatThisBuildLacks) {
+  const std::string production =
+      "# signaldb.toml - Production configuration\n"
+      "[schema]\n"
+      "catalog_type = \"sql\"\n"
+      "catalog_uri = \"postgres://user:password@catalog-db:5432/iceberg\"\n"
+      "\n"
+      "[storage]\n"
+      "dsn = \"s3://my-data-bucket/iceberg-tables/\"\n"
+      "\n"
+      "# Performance optimizations are automatic but can be tuned via API\n";
+  EXPECT_THAT(LoadToml(production),
+              IsErrorSaying(ErrorKind::kInvalid,
+                            "signaldb.toml:4: PostgreSQL is not supported in this build"));
+  ConfigurationSources sources = Sources();
+  sources.file = {"signaldb.toml", production};
+  sources.settings = {"schema.catalog_uri=sqlite://c.db", "storage.dsn=memory://"};
+  EXPECT_THAT(LoadConfiguration(sources), IsOk());
+}
+
+TEST(Configuration, ReadsAFileUpToItsLargestSize) {
+  std::string text = "#";
+  text.resize(kConfigurationFileBytesMax, 'x');
+  EXPECT_THAT(LoadToml(text), IsOk());
+  text += 'x';
+  EXPECT_THAT(LoadToml(text), IsErrorSaying(ErrorKind::kInvalid, "at most 1 MiB"));
+}
+
+TEST(Configuration, WarnsOfWhatDoesNotSurviveARestart) {
+  const auto loaded = LoadSettings({"schema.catalog_type=memory", "storage.dsn=memory://"});
+  ASSERT_THAT(loaded, IsOk());
+  EXPECT_THAT(loaded->warnings,
+              ElementsAre(HasSubstr("catalog is in memory"), HasSubstr("storage is in memory")));
+  EXPECT_THAT(LoadSettings({"schema.catalog_uri=sqlite::memory:"})->warnings,
+              ElementsAre(HasSubstr("catalog is in memory")));
+  EXPECT_THAT(
+      LoadSettings({"schema.catalog_type=memory", "schema.catalog_uri=sqlite://x"})->warnings,
+      Contains(HasSubstr("no effect")));
+}
+
+TEST(Configuration, ShowsEveryValueWithItsOriginAndCanBeReadBack) {
+  ConfigurationSources sources = Sources();
+  sources.file = {"f.toml", "[schema]\ncatalog_name = \"a\\\"b\\\\c\"\n"};
+  sources.settings = {"commit.interval=1s"};
+  const auto loaded = LoadConfiguration(sources);
+  ASSERT_THAT(loaded, IsOk());
+  const std::string shown = ShowAsToml(loaded->shown);
+  EXPECT_THAT(shown, HasSubstr("interval = \"1s\"  # command line\n"));
+  EXPECT_THAT(shown, HasSubstr("# f.toml:2\n"));
+  EXPECT_THAT(shown, HasSubstr("max_attempts = 3  # default\n"));
+  const auto again = LoadToml(shown);
+  ASSERT_THAT(again, IsOk());
+  for (const ConfigurationKey& key : ConfigurationKeys()) {
+    EXPECT_EQ(FieldText(key, again->values), FieldText(key, loaded->values)) << key.name;
+  }
+}
+
+TEST(Configuration, ShowsNoSecret) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"postgres://user:hunter2@db:5432/x", "postgres://user:***@db:5432/x"},
+      {"postgres://user@db/x", "postgres://user@db/x"},
+      {"postgres://user:hun@ter2@db/x", "postgres://user:***@db/x"},
+      {"postgres://user:hun/ter2@db/x", "postgres://user:***@db/x"},
+      {"a://u:hunter2@h b://v:hunter2@h", "a://u:***@h b://v:***@h"},
+      {"s3://b/p?session_token=hunter2&region=eu", "s3://b/p?session_token=***&region=eu"},
+      {"host=db Password=hunter2 user=u", "host=db Password=*** user=u"},
+      {"https://h/x?secret=hunter2", "https://h/x?secret=***"},
+      {"sqlite:///var/x.db", "sqlite:///var/x.db"},
+      {"http://h:80/x", "http://h:80/x"},
+      {"", ""},
+  };
+  for (const auto& [text, redacted] : cases) EXPECT_EQ(Redact(text), redacted);
+
+  const auto loaded =
+      LoadSettings({"schema.catalog_type=memory", "schema.catalog_uri=postgres://u:hunter2@h/d"});
+  ASSERT_THAT(loaded, IsOk());
+  EXPECT_THAT(ShowAsToml(loaded->shown), Not(HasSubstr("hunter2")));
+}
+
+TEST(Configuration, ReferenceIsTheOneInTheDocumentation) {
+  std::ifstream file(SIGNALDB_SOURCE_DIR "/docs/reference/configuration.md");
+  std::stringstream text;
+  text << file.rdbuf();
+  EXPECT_EQ(text.str(), ConfigurationReference())
+      << "run: signaldb-writer config --reference > docs/reference/configuration.md";
+}
+
+}  // namespace
+}  // namespace signaldb
