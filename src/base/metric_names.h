@@ -91,6 +91,8 @@ inline constexpr auto kMetrics = std::to_array<MetricDefinition>({
      "Table metadata found in the cache."},
     {"signaldb_writer_catalog_cache_misses_total", MetricType::kCounter,
      "Table metadata read and parsed."},
+    {"signaldb_writer_dropped_log_lines_total", MetricType::kCounter,
+     "Log lines lost because nobody read them in time."},
     {"signaldb_writer_build_info", MetricType::kGauge, "Always 1; the version is a label."},
     {"signaldb_writer_ready", MetricType::kGauge, "1 if /readyz answers 200."},
 });
