@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -68,6 +69,8 @@ struct PartitionFieldSummary {
 };
 
 inline constexpr std::int64_t kUnassignedSequenceNumber = -1;
+/// A v1 list may leave counts out. Such a manifest may hold anything: never drop it as empty.
+inline constexpr std::int32_t kUnknownCount = -1;
 
 /// A row of a manifest list.
 struct ManifestFile {
@@ -84,9 +87,17 @@ struct ManifestFile {
   std::int64_t added_rows_count = 0;
   std::int64_t existing_rows_count = 0;
   std::int64_t deleted_rows_count = 0;
+  /// One a partition field, over all entries, deleted ones too.
   std::vector<PartitionFieldSummary> partitions;
+  /// False: the list gave no summaries, so values of any partition may be inside.
+  bool has_partition_summaries = true;
   std::optional<std::string> key_metadata;
   std::optional<std::int64_t> first_row_id;
+
+  /// False only if it is certain that every entry is of status kDeleted.
+  [[nodiscard]] bool MayHaveLiveFiles() const {
+    return added_files_count != 0 || existing_files_count != 0;
+  }
 
   friend bool operator==(const ManifestFile&, const ManifestFile&) = default;
 };
@@ -105,14 +116,72 @@ struct EncodedManifest {
   ManifestFile file;  ///< Everything but `manifest_path`.
 };
 
-/// One spec and one content a manifest. Errors: kInvalid (an entry that breaks the inheritance
-/// rules; a partition value that does not fit its type; format version 3).
+/// One spec and one content a manifest. The statuses follow the inheritance rules:
+///   kAdded     snapshot_id is the commit's (null is taken for it); sequence_number is null, or the
+///              older one that a rewrite keeps; file_sequence_number is never written.
+///   kExisting  snapshot_id and sequence_number are the original ones and are not null.
+///   kDeleted   snapshot_id is the commit's (null is taken for it); sequence_number is the
+///   original.
+/// Partition summaries cover all entries. Equal input gives equal bytes.
+///
+/// Errors: kInvalid (an entry that breaks these rules, names its file; a partition value that does
+/// not fit its type; a field of format version 3; a format version other than 1 and 2).
 [[nodiscard]] Result<EncodedManifest> EncodeManifest(const ManifestContext& context,
                                                      const std::vector<ManifestEntry>& entries);
 
-/// The entries with inherited ids and sequence numbers filled in from `file`. Reads what Java,
-/// PyIceberg, DuckDB, iceberg-rust and iceberg-go write. `metadata` gives the specs. Errors:
-/// kCorrupt (names the file).
+class ManifestBuilder;
+
+/// EncodeManifest for many manifests of the same schema, spec, content and format version: the
+/// header, which is most of a small manifest's cost, is made once.
+///
+/// Threads: thread-safe (immutable).
+class ManifestEncoder {
+ public:
+  /// Copies what it needs of `context`, except the snapshot id. Errors: kInvalid (a format version
+  /// other than 1 and 2; a spec that does not fit the schema).
+  [[nodiscard]] static Result<ManifestEncoder> Make(const ManifestContext& context);
+
+  /// As EncodeManifest, for the commit `snapshot_id`. Errors: kInvalid.
+  [[nodiscard]] Result<EncodedManifest> Encode(std::int64_t snapshot_id,
+                                               const std::vector<ManifestEntry>& entries) const;
+
+ private:
+  friend class ManifestBuilder;
+  ManifestEncoder() = default;
+
+  std::int32_t x_format_version = 2;
+  ManifestContent x_content = ManifestContent::kData;
+  PartitionSpec x_spec;
+  std::vector<Type> x_types;  // Of the partition values.
+  std::string x_header;       // Of the Avro file, ready to be copied.
+};
+
+/// EncodeManifest, entry by entry: for a manifest whose entries need not be in memory at once.
+///
+/// Lifetime: borrows the encoder.
+/// Threads:  thread-compatible.
+class ManifestBuilder {
+ public:
+  ManifestBuilder(const ManifestEncoder& encoder, std::int64_t snapshot_id);
+  ~ManifestBuilder();
+
+  /// Errors: kInvalid (as EncodeManifest); the entry is left out.
+  [[nodiscard]] Status Add(const ManifestEntry& entry);
+  [[nodiscard]] EncodedManifest Finish() &&;
+
+ private:
+  struct State;
+
+  const ManifestEncoder& x_encoder;
+  const std::int64_t x_snapshot_id;
+  std::unique_ptr<State> x_state;
+};
+
+/// The entries with inherited ids and sequence numbers filled in from `file`. While `file` itself
+/// has no sequence number yet, those of added entries stay null. Reads what Java, PyIceberg,
+/// DuckDB, iceberg-rust and iceberg-go write, format versions 1 to 3. `metadata` gives the specs.
+///
+/// Errors: kCorrupt (names the file; what was decoded before is not returned).
 [[nodiscard]] Result<std::vector<ManifestEntry>> DecodeManifest(std::string_view bytes,
                                                                 const ManifestFile& file,
                                                                 const TableMetadata& metadata);
@@ -124,12 +193,25 @@ struct ManifestListContext {
   std::int64_t sequence_number = 0;
 };
 
-/// Assigns the sequence number to manifests of this snapshot that have none. Errors: kInvalid (an
-/// unassigned manifest of another snapshot).
+/// Assigns the sequence number to manifests of this snapshot that have none.
+///
+/// Errors: kInvalid (an unassigned manifest of another snapshot; an unknown count in format version
+/// 2; a format version other than 1 and 2).
 [[nodiscard]] Result<std::string> EncodeManifestList(const ManifestListContext& context,
                                                      const std::vector<ManifestFile>& manifests);
 
-/// Errors: kCorrupt (names the file).
+/// The list of `added` followed by all rows of `previous_list`, for an append that keeps every
+/// manifest. A list that we wrote is not decoded: its large blocks are copied as they are and only
+/// a small newest one is packed again with `added`, so the cost does not grow with the table.
+/// `previous_path` is for messages.
+///
+/// Errors: kInvalid (as EncodeManifestList), kCorrupt (the previous list; names it).
+[[nodiscard]] Result<std::string> AppendManifestList(const ManifestListContext& context,
+                                                     const std::vector<ManifestFile>& added,
+                                                     std::string_view previous_list,
+                                                     std::string_view previous_path);
+
+/// The rows in the order of the file. Errors: kCorrupt (names the file).
 [[nodiscard]] Result<std::vector<ManifestFile>> DecodeManifestList(std::string_view bytes,
                                                                    std::string_view path);
 
