@@ -218,6 +218,7 @@ TEST(MetricRegistry, BoundsTheLabelSetsOfAMetric) {
 }
 
 TEST(MetricRegistryDeathTest, EndsTheProcessOnAMetricThatIsNotDefined) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
   MetricRegistry metrics;
   EXPECT_DEATH(metrics.Count("signaldb_writer_no_such_total", 1, {}), "broken invariant");
   EXPECT_DEATH(metrics.Gauge("signaldb_writer_commits_total", 1, {}), "broken invariant");

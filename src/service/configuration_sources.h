@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file_system.h"
+#include "service/configuration.h"
+#include "signaldb/result.h"
+
+namespace signaldb {
+
+/// The configuration file that is read if none is named and it exists in the working directory.
+inline constexpr std::string_view kDefaultConfigurationFile = "signaldb.toml";
+
+/// What the command line says of the configuration.
+struct ConfigurationArguments {
+  std::optional<std::string> file;    ///< `--config`; must exist.
+  std::vector<std::string> settings;  ///< `--set`.
+};
+
+/// Collects the sources of the configuration; `environment` is that of the process, as
+/// "NAME=value". The result refers to `files`, which outlives it. Errors: kInvalid (a file that was
+/// named cannot be read).
+[[nodiscard]] Result<ConfigurationSources> GatherSources(FileSystem& files,
+                                                         ConfigurationArguments arguments,
+                                                         const char* const* environment,
+                                                         std::string working_directory);
+
+/// The text of a file an operator named: it may be a symbolic link, as in mounted secrets.
+/// Errors: kNotFound, kInvalid (longer than `bytes_max`), kUnavailable.
+[[nodiscard]] Result<std::string> ReadTextFile(FileSystem& files, const std::string& path,
+                                               std::size_t bytes_max);
+
+}  // namespace signaldb

@@ -1,0 +1,91 @@
+#include "service/configuration_sources.h"
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "adapters/local/posix_file_system.h"
+#include "testing/matchers.h"
+#include "testing/temp_dir.h"
+
+namespace signaldb {
+namespace {
+
+using testing::IsError;
+using testing::IsErrorSaying;
+using testing::IsOk;
+using testing::IsOkAnd;
+using testing::TempDir;
+
+const char* const kNothing[] = {nullptr};
+
+void Write(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
+
+TEST(ConfigurationSources, ReadsTheNamedFileElseTheOneThatIsThere) {
+  const TempDir dir;
+  PosixFileSystem files;
+  auto sources = GatherSources(files, {}, kNothing, dir.path());
+  ASSERT_THAT(sources, IsOk());
+  EXPECT_FALSE(sources->file.has_value());
+
+  Write(dir / "signaldb.toml", "a");
+  Write(dir / "other.toml", "b");
+  sources = GatherSources(files, {}, kNothing, dir.path());
+  ASSERT_THAT(sources, IsOk());
+  EXPECT_EQ(sources->file->name, "signaldb.toml");
+  EXPECT_EQ(sources->file->text, "a");
+  sources = GatherSources(files, {.file = "other.toml", .settings = {}}, kNothing, dir.path());
+  ASSERT_THAT(sources, IsOk());
+  EXPECT_EQ(sources->file->text, "b");
+}
+
+TEST(ConfigurationSources, RefusesANamedFileThatIsNotThere) {
+  const TempDir dir;
+  PosixFileSystem files;
+  EXPECT_THAT(GatherSources(files, {.file = "none.toml", .settings = {}}, kNothing, dir.path()),
+              IsErrorSaying(ErrorKind::kInvalid, "none.toml: "));
+}
+
+TEST(ConfigurationSources, SplitsVariablesAtTheirFirstEqualsSign) {
+  const TempDir dir;
+  PosixFileSystem files;
+  const char* const environment[] = {"A=b=c", "EMPTY=", "odd", nullptr};
+  const auto sources = GatherSources(files, {}, environment, dir.path());
+  ASSERT_THAT(sources, IsOk());
+  const std::vector<std::pair<std::string, std::string>> expected = {{"A", "b=c"}, {"EMPTY", ""}};
+  EXPECT_EQ(sources->environment, expected);
+}
+
+TEST(ConfigurationSources, FollowsTheLinksOfMountedSecrets) {
+  const TempDir dir;
+  PosixFileSystem files;
+  std::filesystem::create_directory(dir / "..data");
+  Write(dir / "..data/secret", "sqlite://linked.db\n");
+  std::filesystem::create_symlink("..data/secret", dir / "secret");
+  const char* const environment[] = {"SIGNALDB__SCHEMA__CATALOG_URI_FILE=secret", nullptr};
+  auto sources = GatherSources(files, {}, environment, dir.path());
+  ASSERT_THAT(sources, IsOk());
+  const auto loaded = LoadConfiguration(*sources);
+  ASSERT_THAT(loaded, IsOk());
+  EXPECT_EQ(loaded->values.schema.sqlite_path, dir / "linked.db");
+}
+
+TEST(ConfigurationSources, ReadsAFileUpToItsLimit) {
+  const TempDir dir;
+  PosixFileSystem files;
+  for (const std::size_t size : {std::size_t{0}, std::size_t{99}, std::size_t{100}}) {
+    Write(dir / "f", std::string(size, 'x'));
+    EXPECT_THAT(ReadTextFile(files, dir / "f", 100), IsOkAnd(std::string(size, 'x')));
+  }
+  for (const std::size_t size : {std::size_t{101}, std::size_t{100'000}}) {
+    Write(dir / "f", std::string(size, 'x'));
+    EXPECT_THAT(ReadTextFile(files, dir / "f", 100),
+                IsErrorSaying(ErrorKind::kInvalid, "bytes_max=100"));
+  }
+  EXPECT_THAT(ReadTextFile(files, dir / "none", 100), IsError(ErrorKind::kNotFound));
+}
+
+}  // namespace
+}  // namespace signaldb
