@@ -235,7 +235,7 @@ std::string DecimalParquetBytes(const Type& type, const std::string& minimal) {
   const Int128 value = *DecimalFromBytes(minimal);
   if (type.precision() <= 9) return LittleEndian(static_cast<std::int32_t>(value));
   if (type.precision() <= 18) return LittleEndian(static_cast<std::int64_t>(value));
-  const auto width = static_cast<std::size_t>(DecimalBytes(type.precision()));
+  const auto width = static_cast<std::size_t>(DecimalWidth(type.precision()));
   return std::string(width - minimal.size(), value < 0 ? '\xFF' : '\0') + minimal;
 }
 

@@ -167,7 +167,7 @@ Result<ArrayPtr> StoredDecimal(const Type& want, const arrow::Decimal128Array& a
 
 std::int32_t StoredWidth(const Type& type) {
   if (type.precision() <= 9) return 4;
-  return type.precision() <= 18 ? 8 : DecimalBytes(type.precision());
+  return type.precision() <= 18 ? 8 : DecimalWidth(type.precision());
 }
 
 Result<ArrayPtr> ConformLeaf(const Field& field, const std::string& name, ArrayPtr array) {

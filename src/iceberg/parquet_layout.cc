@@ -29,7 +29,7 @@ Storage DecimalStorage(const Type& type) {
   auto logical = LogicalType::Decimal(type.precision(), type.scale());
   if (type.precision() <= 9) return {parquet::Type::INT32, std::move(logical)};
   if (type.precision() <= 18) return {parquet::Type::INT64, std::move(logical)};
-  return {parquet::Type::FIXED_LEN_BYTE_ARRAY, std::move(logical), DecimalBytes(type.precision())};
+  return {parquet::Type::FIXED_LEN_BYTE_ARRAY, std::move(logical), DecimalWidth(type.precision())};
 }
 
 Result<Storage> StorageOf(const Type& type, const std::string& name) {
@@ -150,7 +150,7 @@ class LayoutBuilder {
 
 }  // namespace
 
-std::int32_t DecimalBytes(std::int32_t precision) {
+std::int32_t DecimalWidth(std::int32_t precision) {
   constexpr std::array<std::int32_t, 39> kWidths = {
       0, 1, 1,  2,  2,  3,  3,  4,  4,  4,  5,  5,  6,  6,  6,  7,  7,  8,  8, 9,
       9, 9, 10, 10, 11, 11, 11, 12, 12, 13, 13, 13, 14, 14, 15, 15, 16, 16, 16};

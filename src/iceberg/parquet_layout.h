@@ -23,7 +23,7 @@ struct ParquetLeaf {
 };
 
 /// Bytes that hold any unscaled value of this precision (1 to 38) in two's complement.
-[[nodiscard]] std::int32_t DecimalBytes(std::int32_t precision);
+[[nodiscard]] std::int32_t DecimalWidth(std::int32_t precision);
 
 /// How a schema is laid out in our Parquet files: field ids on every column, group, element, key
 /// and value; compliant nested names; decimals as integers where they fit; times not adjusted to
