@@ -197,7 +197,7 @@ TEST(PosixFileSystem, LocksOnceAtATime) {
 TEST(PosixFileSystem, SaysDiskFullAsUnavailable) {
   PosixFileSystem files;
   auto full = files.Open("/dev/full", OpenMode::kWrite);
-  if (!full.has_value()) GTEST_SKIP() << "no /dev/full here";
+  ASSERT_THAT(full, IsOk());
   EXPECT_THAT((*full)->WriteAt(0, Bytes("x")),
               IsErrorSaying(ErrorKind::kUnavailable, "no space left"));
   const std::span<const std::byte> pieces[] = {Bytes("x"), Bytes("y")};
