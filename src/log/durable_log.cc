@@ -315,9 +315,13 @@ Status SegmentedLog::TryWriteGroup(const std::vector<FrameToWrite>& frames) {
 void SegmentedLog::AnswerGroup(Group group, const Status& written) {
   const Nanos now = clock_.MonotonicNow();
   events_.Observe("signaldb_writer_log_group_requests", static_cast<double>(group.size()));
-  std::uint64_t bytes = 0;
+  {
+    // Before the answers: whoever hears one may append again at once.
+    const std::scoped_lock lock(mutex_);
+    for (const Waiting& waiting : group) waiting_bytes_ -= waiting.record_bytes();
+    waiting_count_ -= group.size();
+  }
   for (Waiting& waiting : group) {
-    bytes += waiting.record_bytes();
     if (written.has_value()) {
       events_.Observe("signaldb_writer_log_append_duration_seconds", Seconds(now - waiting.since));
       waiting.on_durable(waiting.position);
@@ -326,9 +330,6 @@ void SegmentedLog::AnswerGroup(Group group, const Status& written) {
       waiting.on_durable(std::unexpected(written.error()));
     }
   }
-  const std::scoped_lock lock(mutex_);
-  waiting_bytes_ -= bytes;
-  waiting_count_ -= group.size();
 }
 
 void SegmentedLog::MarkEnd() {
