@@ -88,4 +88,5 @@ int Main(int argc, const char* const* argv) {
 }  // namespace
 }  // namespace signaldb
 
+// NOLINTNEXTLINE(bugprone-exception-escape): only running out of memory throws here, and ends us.
 int main(int argc, char** argv) { return signaldb::Main(argc, argv); }

@@ -9,8 +9,6 @@
 #include <sstream>
 
 #include <fmt/format.h>
-
-#define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
 #include "service/configuration_keys.h"
