@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -14,6 +15,13 @@
 #include "signaldb/result.h"
 
 namespace signaldb {
+
+/// Larger metadata files are neither read nor written: a table whose history has grown so far needs
+/// its snapshots expired.
+inline constexpr std::size_t kMetadataBytesMax = 64U << 20U;
+
+/// Logs may go back in time by this much: the clocks of several writers differ.
+inline constexpr std::int64_t kLogToleranceMs = 60'000;
 
 /// Insertion order does not matter to Iceberg; a sorted map makes our files reproducible.
 using Properties = std::map<std::string, std::string, std::less<>>;
@@ -52,7 +60,8 @@ struct MetadataLogEntry {
   std::string metadata_file;
 };
 
-/// One metadata.json. A value; the parts that grow with history are shared between versions.
+/// One metadata.json. A value. Copying it for the next version shares schemas, specs and snapshots;
+/// the logs are copied (16 bytes a snapshot; at most `write.metadata.previous-versions-max` files).
 struct TableMetadata {
   std::int32_t format_version = 2;
   std::string table_uuid;
@@ -87,12 +96,14 @@ struct TableMetadata {
   [[nodiscard]] const Snapshot* current_snapshot() const;  ///< nullptr if the table is empty.
 };
 
-/// Reads v1, v2 and v3; gzip is recognised by its magic bytes.
-/// Errors: kCorrupt (contradictions; the message names the key), kInvalid (a format version or
-/// feature we do not know).
+/// Reads v1, v2 and v3; gzip is recognised by its magic bytes. Every snapshot keeps its own text.
+/// Errors: kCorrupt (not JSON, a missing key, a wrong type, contradictions; the message names the
+/// key), kInvalid (a format version, type or feature we do not know; larger than
+/// `kMetadataBytesMax`).
 [[nodiscard]] Result<TableMetadata> ParseTableMetadata(std::string_view json_or_gzip);
 
-/// As Java writes it, minus what is absent. Snapshots with `json` are spliced.
+/// As Java writes it, minus what is absent. Snapshots with `json` are copied as they are. All
+/// strings are UTF-8 (the functions below see to that).
 [[nodiscard]] std::string SerializeTableMetadata(const TableMetadata& metadata);
 /// One snapshot object, for `Snapshot::json`.
 [[nodiscard]] std::string SerializeSnapshot(const Snapshot& snapshot);
@@ -100,6 +111,7 @@ struct TableMetadata {
 [[nodiscard]] std::string SerializeSchema(const Schema& schema);
 /// The array of partition fields, as manifest headers have it.
 [[nodiscard]] std::string SerializePartitionFields(const PartitionSpec& spec);
+/// Errors: kCorrupt (names the key), kInvalid (a type we do not know).
 [[nodiscard]] Result<Schema> ParseSchema(std::string_view json);
 
 /// What a new table is made of.
@@ -113,34 +125,47 @@ struct NewTable {
   std::int64_t now_ms = 0;
 };
 
-/// The first metadata of a table, format version 2.
-/// Errors: kInvalid (bad ids, a spec or order over columns that do not exist, reserved properties).
+/// The first metadata of a table, format version 2. Schema and spec get id 0.
+/// Errors: kInvalid (bad ids or names, types of version 3, a spec or order over columns that do not
+/// exist or do not take the transform, reserved properties, a location that is not absolute, text
+/// that is not UTF-8).
 [[nodiscard]] Result<TableMetadata> MakeTableMetadata(NewTable table);
 
 /// The changes that make one version into the next. Each keeps the rules of iceberg's metadata
 /// (sorted logs, refs, bounded metadata log) and leaves `metadata` untouched on error.
 ///
-/// Appends `snapshot` and makes it the head of main. Errors: kConflict (its sequence number is not
-/// above the last).
+/// Appends `snapshot`, makes it the head of main and writes its `json`; at most once a version.
+/// last-updated-ms becomes the snapshot's time. In version 3 next-row-id grows by its added rows.
+/// Errors: kConflict (its sequence number is not above the last, its parent is not the head of
+/// main, its first row id is below next-row-id: build it again on the newest version), kInvalid (it
+/// is in the table already, is more than `kLogToleranceMs` older than the table, or breaks the
+/// format: the message says how).
 [[nodiscard]] Status AddSnapshotToMain(TableMetadata& metadata, Snapshot snapshot);
-/// Errors: kInvalid (reserved key).
+/// Errors: kInvalid (a reserved key, a key in both, `write.metadata.compression-codec` other than
+/// none and gzip, text that is not UTF-8).
 [[nodiscard]] Status SetProperties(TableMetadata& metadata, const Properties& updates,
                                    const std::vector<std::string>& removals);
-/// Makes `schema` current, re-using the id of an equal older one. Errors: kInvalid (not an allowed
-/// evolution; names the column).
+/// Makes `schema` current, re-using the id of an equal older one. Allowed against the current one:
+/// new optional columns whose ids were never used, new names, docs and order of columns, required
+/// to optional, int to long, float to double, decimals to higher precision; at any depth outside
+/// map keys. Errors: kInvalid (anything else; names the column).
 [[nodiscard]] Status EvolveSchema(TableMetadata& metadata, Schema schema);
 /// Notes the file of the version this one came from and sets last-updated-ms (never going back).
-/// Returns the metadata files that fell off the end of the log.
+/// Returns the metadata files that fell off the end of the log (`write.metadata.previous-versions-
+/// max`); whether they may be deleted, and when, is the caller's to decide.
 [[nodiscard]] std::vector<std::string> AdvanceMetadataLog(TableMetadata& metadata,
                                                           const std::string& base_location,
                                                           std::int64_t base_last_updated_ms,
                                                           std::int64_t now_ms);
 /// "<location>/metadata/00007-<uuid>[.gz].metadata.json": the name after `base_location` (00000 if
-/// none).
+/// none, or if its name has no number), under `write.metadata.path` if that is set. The catalog
+/// checks the length.
 [[nodiscard]] std::string NextMetadataLocation(const TableMetadata& metadata,
                                                const std::optional<std::string>& base_location,
                                                std::string_view uuid);
-/// By `write.metadata.compression-codec`. Errors: kInternal.
+/// The bytes of the file, packed if `write.metadata.compression-codec` is gzip (plain for codecs of
+/// other writers that we do not know, as the name from `NextMetadataLocation` says).
+/// Errors: kInvalid (larger than `kMetadataBytesMax`), kInternal (compression failed).
 [[nodiscard]] Result<std::string> EncodeMetadataFile(const TableMetadata& metadata);
 
 }  // namespace signaldb
