@@ -167,6 +167,37 @@ TEST(Configuration, EveryKeyChangesItsOwnFieldAndNoOther) {
   EXPECT_EQ(OtherValues().size(), ConfigurationKeys().size());
 }
 
+/// `number` as the text of a value of `key`, whose range is in milliseconds if it is a duration.
+std::string NumberText(const ConfigurationKey& key, double number) {
+  using enum KeyType;
+  const bool is_duration =
+      key.type == kDuration || key.type == kMilliseconds || key.type == kSeconds;
+  return fmt::format("{:.0f}{}", number, is_duration ? "ms" : "");
+}
+
+TEST(Configuration, EveryNumberIsTakenUpToItsLimitsAndNotBeyond) {
+  using enum KeyType;
+  for (const ConfigurationKey& key : ConfigurationKeys()) {
+    const bool is_number = key.type == kInteger || key.type == kNumber || key.type == kBytes ||
+                           key.type == kDuration || key.type == kMilliseconds ||
+                           key.type == kSeconds;
+    if (!is_number) continue;
+    for (const double within : {key.least, key.most}) {
+      Configuration values;
+      EXPECT_THAT(SetFromText(key, NumberText(key, within), values), IsOk()) << key.name;
+      // Nanoseconds, milliseconds or the number itself: never cut off by the field's type.
+      const double stored = std::stod(FieldText(key, values));
+      EXPECT_TRUE(stored == within || stored == within * 1e6) << key.name << " " << stored;
+    }
+    for (const double beyond : {key.least - 1, key.most + 1}) {
+      Configuration values;
+      EXPECT_THAT(SetFromText(key, NumberText(key, beyond), values),
+                  IsErrorSaying(ErrorKind::kInvalid, "expected"))
+          << key.name << " " << beyond;
+    }
+  }
+}
+
 TEST(Configuration, EveryKeyCanStandInTheFile) {
   std::string toml;
   std::string section;
