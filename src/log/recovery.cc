@@ -279,6 +279,7 @@ class Recovery {
       return {};
     }
     log_.trimmed = cursor.state.value;
+    log_.last = std::max(log_.last, log_.trimmed);
     return {};
   }
 

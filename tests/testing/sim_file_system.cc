@@ -304,6 +304,12 @@ struct SimFileSystem::Disk {
     return sum;
   }
 
+  [[nodiscard]] bool ShowsLostData(const Node& node) const {
+    return !node.lost.empty() || std::ranges::any_of(node.names, [this](const auto& child) {
+      return ShowsLostData(*child.second);
+    });
+  }
+
   void CrashTree(const NodePtr& node, CrashPolicy policy, Random& random) {
     if (policy != CrashPolicy::kProcessKill) node->names = node->durable_names;
     if (!node->is_directory) CrashData(*node, policy, random);
@@ -605,6 +611,11 @@ void SimFileSystem::Crash(CrashPolicy policy, Random& random) {
   disk_->plan.reset();
   disk_->powered = true;
   ++disk_->generation;
+}
+
+bool SimFileSystem::shows_lost_data() const {
+  const std::scoped_lock lock(disk_->mutex);
+  return disk_->ShowsLostData(*disk_->root);
 }
 
 void SimFileSystem::SetCapacity(std::optional<std::uint64_t> bytes_max) {

@@ -105,6 +105,9 @@ class SimFileSystem final : public FileSystem {
   /// dead.
   void Crash(CrashPolicy policy, Random& random);
 
+  /// Whether a file still shows bytes that its failed Sync has lost.
+  [[nodiscard]] bool shows_lost_data() const;
+
   /// All files together may hold this many bytes; a write beyond it stops where the disk is full.
   void SetCapacity(std::optional<std::uint64_t> bytes_max);
 
