@@ -45,7 +45,7 @@ class FaultyCatalog final : public Catalog {
     return commits_;
   }
 
-  Result<std::string> MetadataLocation(const TableIdentifier& table) override {
+  [[nodiscard]] Result<std::string> MetadataLocation(const TableIdentifier& table) override {
     {
       const std::scoped_lock lock(mutex_);
       if (reads_failing_ > 0) {
@@ -56,7 +56,7 @@ class FaultyCatalog final : public Catalog {
     return catalog_.MetadataLocation(table);
   }
 
-  Status Commit(std::span<const PointerUpdate> updates) override {
+  [[nodiscard]] Status Commit(std::span<const PointerUpdate> updates) override {
     const std::scoped_lock lock(mutex_);
     ++commits_;
     if (!late_.empty()) std::ignore = catalog_.Commit(std::exchange(late_, {}));
@@ -81,17 +81,22 @@ class FaultyCatalog final : public Catalog {
     return Fail(ErrorKind::kInternal, "no such fault");
   }
 
-  Status CreateNamespace(const Namespace& levels, const Properties& properties) override {
+  [[nodiscard]] Status CreateNamespace(const Namespace& levels,
+                                       const Properties& properties) override {
     return catalog_.CreateNamespace(levels, properties);
   }
-  Result<bool> NamespaceExists(const Namespace& levels) override {
+  [[nodiscard]] Result<bool> NamespaceExists(const Namespace& levels) override {
     return catalog_.NamespaceExists(levels);
   }
-  Result<std::vector<Namespace>> ListNamespaces() override { return catalog_.ListNamespaces(); }
-  Result<std::vector<TableIdentifier>> ListTables(const Namespace& levels) override {
+  [[nodiscard]] Result<std::vector<Namespace>> ListNamespaces() override {
+    return catalog_.ListNamespaces();
+  }
+  [[nodiscard]] Result<std::vector<TableIdentifier>> ListTables(const Namespace& levels) override {
     return catalog_.ListTables(levels);
   }
-  Status DropTable(const TableIdentifier& table) override { return catalog_.DropTable(table); }
+  [[nodiscard]] Status DropTable(const TableIdentifier& table) override {
+    return catalog_.DropTable(table);
+  }
 
  private:
   [[nodiscard]] CommitFault NextFaultLocked() {

@@ -38,27 +38,28 @@ class FaultyFileIo final : public FileIo {
     return fired_;
   }
 
-  Result<std::unique_ptr<OutputFile>> Create(const std::string& location) override {
+  [[nodiscard]] Result<std::unique_ptr<OutputFile>> Create(const std::string& location) override {
     if (Hit() != Fate::kFine) return Fail(ErrorKind::kUnavailable, "scripted i/o error");
     SIGNALDB_ASSIGN(std::unique_ptr<OutputFile> file, io_.Create(location));
     return std::make_unique<Output>(*this, std::move(file));
   }
-  Result<std::string> Read(const std::string& location) override {
+  [[nodiscard]] Result<std::string> Read(const std::string& location) override {
     if (Hit() != Fate::kFine) return Fail(ErrorKind::kUnavailable, "scripted i/o error");
     return io_.Read(location);
   }
-  Result<std::shared_ptr<arrow::io::RandomAccessFile>> Open(const std::string& location) override {
+  [[nodiscard]] Result<std::shared_ptr<arrow::io::RandomAccessFile>> Open(
+      const std::string& location) override {
     if (Hit() != Fate::kFine) return Fail(ErrorKind::kUnavailable, "scripted i/o error");
     return io_.Open(location);
   }
-  Status Delete(const std::string& location) override {
+  [[nodiscard]] Status Delete(const std::string& location) override {
     const Fate fate = Hit();
     if (fate == Fate::kBefore) return Fail(ErrorKind::kUnavailable, "scripted i/o error");
     Status deleted = io_.Delete(location);
     if (fate == Fate::kAfter) return Fail(ErrorKind::kUnavailable, "scripted i/o error");
     return deleted;
   }
-  Result<std::vector<std::string>> List(const std::string& prefix) override {
+  [[nodiscard]] Result<std::vector<std::string>> List(const std::string& prefix) override {
     if (Hit() != Fate::kFine) return Fail(ErrorKind::kUnavailable, "scripted i/o error");
     return io_.List(prefix);
   }
@@ -70,11 +71,11 @@ class FaultyFileIo final : public FileIo {
    public:
     Output(FaultyFileIo& owner, std::unique_ptr<OutputFile> file)
         : owner_(owner), file_(std::move(file)) {}
-    Status Append(std::span<const std::byte> bytes) override {
+    [[nodiscard]] Status Append(std::span<const std::byte> bytes) override {
       if (owner_.Hit() != Fate::kFine) return Fail(ErrorKind::kUnavailable, "scripted i/o error");
       return file_->Append(bytes);
     }
-    Status Finish() override {
+    [[nodiscard]] Status Finish() override {
       const Fate fate = owner_.Hit();
       if (fate == Fate::kBefore) return Fail(ErrorKind::kUnavailable, "scripted i/o error");
       SIGNALDB_TRY(file_->Finish());

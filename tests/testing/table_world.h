@@ -74,8 +74,8 @@ class TableWorld {
     return change;
   }
 
-  Result<CommitReport> Commit(std::vector<TableChange> changes,
-                              const std::string& commit_id = "commit-1") {
+  [[nodiscard]] Result<CommitReport> Commit(std::vector<TableChange> changes,
+                                            const std::string& commit_id = "commit-1") {
     return committer.Commit(commit_id, std::move(changes), {});
   }
 
