@@ -155,7 +155,7 @@ class Recovery {
         unread += 1 + scan.torn_bytes / kFrameHeaderBytes;
       floor = std::max({floor, scan.segment.last, id.base > 0 ? id.base - 1 : 0});
       // A file whose creation was cut short says nothing about the others.
-      if (scan.header_good || scan.records > 0) {
+      if (scan.header_good || scan.segment.last > 0) {
         if (!newest_.has_value()) newest_ = scan.segment;
         log_.last = std::max({log_.last, scan.segment.last, scan.previous});
         after.limit = std::min(after.limit, id.base);
@@ -203,7 +203,7 @@ class Recovery {
       return scan;
     }
     SIGNALDB_TRY(ScanFrames(reader, after, scan));
-    if (!scan.header_good && scan.records > 0) {
+    if (!scan.header_good && scan.segment.last > 0) {
       scan.repairs.push_back(
           MakeRepair(SegmentRepair::Kind::kSetAside, scan, {0, kSegmentHeaderBytes}));
     }
@@ -230,9 +230,10 @@ class Recovery {
           if (!damage.has_value()) end = item.range.offset;
           break;
         }
-        scan.segment.last = item.position;
         ++scan.records;
       }
+      // The mark names the last position, too: the record itself may be among the damage.
+      scan.segment.last = std::max(scan.segment.last, std::min(item.position, after.limit - 1));
       if (damage.has_value())
         scan.repairs.push_back(MakeRepair(SegmentRepair::Kind::kSetAside, scan, *damage));
       damage.reset();

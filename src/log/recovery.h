@@ -18,7 +18,7 @@ struct SealedSegment {
   SegmentId id;
   std::string path;
   std::uint64_t bytes = 0;
-  Position last = 0;  ///< Its last good record; 0 if it has none.
+  Position last = 0;  ///< The last position it is known to have held; 0 if none.
   Position limit =
       0;  ///< Records from here on were written again elsewhere, or never acknowledged.
 };
