@@ -275,7 +275,9 @@ Status PosixFileSystem::MakeDirs(const std::string& path) {
   if (!created) {
     const int number = errno;
     SIGNALDB_ASSIGN(const std::optional<DirEntry> entry, Stat(path));
-    if (!entry.has_value()) return FailErrno(number, "make folder", path);
+    // The name is taken, yet leads nowhere.
+    if (!entry.has_value())
+      return FailErrno(number == EEXIST ? ELOOP : number, "make folder", path);
     if (!entry->is_directory) return FailErrno(ENOTDIR, "make folder", path);
   }
   const Descriptor fd(
