@@ -86,6 +86,26 @@ void ApplyNames(const NameChange& change) {
   return parts;
 }
 
+/// Takes out of `lost` what `written` has replaced on the disk: a page that a failed Sync gave up
+/// is never written again, so it cannot come back over newer data.
+void Supersede(std::vector<DataChange>& lost, const DataChange& written) {
+  if (lost.empty() || written.kind == DataChange::Kind::kTruncate) return;
+  const std::uint64_t begin = written.offset;
+  const std::uint64_t end = begin + written.bytes.size();
+  std::vector<DataChange> left;
+  for (const DataChange& old : lost) {
+    const std::uint64_t old_end = old.offset + old.bytes.size();
+    if (old.kind == DataChange::Kind::kTruncate || old_end <= begin || end <= old.offset) {
+      left.push_back(old);
+      continue;
+    }
+    if (old.offset < begin)
+      left.push_back({old.kind, old.offset, old.bytes.substr(0, begin - old.offset)});
+    if (end < old_end) left.push_back({old.kind, end, old.bytes.substr(end - old.offset)});
+  }
+  lost = std::move(left);
+}
+
 void CrashDataAtRandom(Node& node, Random& random) {
   // What a failed Sync left over is older than what was written since.
   for (const auto* changes : {&node.lost, &node.pending}) {
@@ -359,7 +379,10 @@ class SimFile final : public File {
     const Disk::Verdict verdict = Begin(FileOperation::kSync);
     if (generation_ != disk_->generation) return disk_->Failure(ErrorKind::kUnknownOutcome, path_);
     if (verdict == Disk::Verdict::kGo || verdict == Disk::Verdict::kGoThenFail) {
-      for (const DataChange& change : node_->pending) ApplyData(node_->durable_data, change);
+      for (const DataChange& change : node_->pending) {
+        ApplyData(node_->durable_data, change);
+        Supersede(node_->lost, change);
+      }
       node_->pending.clear();
     } else if (disk_->powered) {
       std::ranges::move(node_->pending, std::back_inserter(node_->lost));

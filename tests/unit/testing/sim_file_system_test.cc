@@ -59,6 +59,18 @@ TEST_F(SimFileSystemTest, FailedSyncLosesDataThatALaterSyncPretendsToKeep) {
   EXPECT_THAT(files_.ReadWhole("/d/f"), Optional(Eq("old")));
 }
 
+TEST_F(SimFileSystemTest, WhatAFailedSyncGaveUpNeverComesBackOverNewerData) {
+  ASSERT_THAT(file_->WriteAt(0, Bytes("BAD")), IsOk());
+  files_.Arm({.only = FileOperation::kSync});
+  EXPECT_THAT(file_->Sync(), IsError(ErrorKind::kUnknownOutcome));
+  ASSERT_THAT(file_->WriteAt(0, Bytes("new")), IsOk());
+  ASSERT_THAT(file_->Sync(), IsOk());
+  for (int i = 0; i < 50; ++i) {
+    Crash(CrashPolicy::kRandom);
+    ASSERT_THAT(files_.ReadWhole("/d/f"), Optional(Eq("new")));
+  }
+}
+
 TEST_F(SimFileSystemTest, SyncThatFailsAfterItsEffectKeepsTheData) {
   ASSERT_THAT(file_->WriteAt(0, Bytes("NEW")), IsOk());
   files_.Arm({.effect = FaultEffect::kErrorAfter, .only = FileOperation::kSync});
