@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/event_listener.h"
+#include "base/random.h"
+#include "iceberg/file_io.h"
+#include "iceberg/manifest.h"
+#include "iceberg/table_commit.h"
+#include "signaldb/result.h"
+#include "writer/positioned_rows.h"
+#include "writer/table_files.h"
+#include "writer/watermark.h"
+
+namespace signaldb {
+
+/// The rows of one table, by the positions of the messages that brought them, ascending.
+struct PositionedTable {
+  TableIdentifier table;
+  /// Makes the table's definition, should it not exist.
+  std::function<Result<NewTable>()> definition;
+  std::vector<PositionedRows> messages;
+};
+
+/// What a PositionedCommit works with. Borrowed; all outlive it.
+struct CommitCollaborators {
+  TableCommitter& committer;
+  FileIo& io;
+  Clock& clock;
+  Random& random;
+  EventListener& events;
+};
+
+/// Brings the rows of source positions up to `last` into their tables, all tables in one atomic
+/// step, each row exactly once, over as many attempts as it takes.
+///
+///   attempt: load or create each table
+///            drop the messages that its watermark covers         (an earlier attempt landed, or
+///            another process was first) encode what is left into data files, once commit all
+///            tables; inside every try, on the base just read, no position may be covered applied
+///            -> done covered  -> these files are given up; the next attempt drops what is covered
+///            and encodes the rest unknown  -> keep every file; the next attempt finds out by the
+///            watermark
+///
+/// Owns:          the data files until a table refers to them: files that certainly no table refers
+/// to are deleted. Does not own:  the pace of attempts (the caller's), acknowledging the source.
+/// Threads:       confined to one thread at a time.
+class PositionedCommit {
+ public:
+  PositionedCommit(CommitCollaborators with, FileOptions files, SourceKey source,
+                   SourcePosition last, std::vector<PositionedTable> tables);
+  /// Deletes the files it wrote if no table can refer to them.
+  ~PositionedCommit();
+
+  /// Errors: those of TableCommitter::Commit and WriteDataFiles. The rows are kept; call again,
+  /// whatever the kind.
+  [[nodiscard]] Status Attempt(std::stop_token stop);
+
+ private:
+  struct Share {
+    PositionedTable rows;
+    std::vector<DataFile> files;
+    // The table the files were made for: should it change under us, they are made anew.
+    std::string table_uuid;
+    std::int32_t schema_id = 0;
+    bool encoded = false;
+  };
+
+  [[nodiscard]] Status Prepare(Share& share);
+  [[nodiscard]] TableChange ChangeOf(const Share& share, bool& covered) const;
+  void Discard(Share& share);
+
+  const CommitCollaborators with_;
+  const FileOptions file_options_;
+  const SourceKey source_;
+  const SourcePosition last_;
+  std::vector<Share> shares_;
+  // A commit whose outcome was never learnt may refer to our files at any later time.
+  bool maybe_applied_ = false;
+};
+
+}  // namespace signaldb

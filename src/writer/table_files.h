@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/event_listener.h"
+#include "base/random.h"
+#include "iceberg/file_io.h"
+#include "iceberg/manifest.h"
+#include "iceberg/table_metadata.h"
+#include "signaldb/result.h"
+
+namespace arrow {
+class RecordBatch;
+}
+
+namespace signaldb {
+
+/// How rows become data files.
+struct FileOptions {
+  std::int64_t max_rows_per_batch = 50'000;  ///< Of a slice, which becomes a row group.
+  std::int64_t max_memory_per_batch_bytes = 128LL
+                                            << 20;  ///< Of a slice; a single larger row goes alone.
+  bool enable_auto_split = true;                    ///< Off: one slice, whatever its size.
+  int target_concurrent_batches = 4;                ///< Files encoded at the same time.
+};
+
+struct FileCollaborators {
+  FileIo& io;
+  Clock& clock;
+  Random& random;
+  EventListener& events;
+};
+
+/// Sorts `batches` by the table's sort order, splits them by partition and size, and writes them as
+/// new data files under the table's location, durable. On error nothing of it is left behind.
+/// Errors: kInvalid (a column that does not fit; names it), kUnavailable, kUnknownOutcome (a file
+/// may be left behind; no table refers to it).
+[[nodiscard]] Result<std::vector<DataFile>> WriteDataFiles(
+    const FileCollaborators& with, const TableMetadata& table,
+    std::span<const std::shared_ptr<arrow::RecordBatch>> batches, const FileOptions& options);
+
+/// Deletes files that no table refers to; one that cannot be deleted is logged by name.
+void DeleteFiles(FileIo& io, EventListener& events, const std::vector<DataFile>& files);
+
+}  // namespace signaldb
