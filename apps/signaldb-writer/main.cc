@@ -14,6 +14,7 @@
 #include "service/configuration.h"
 #include "service/configuration_keys.h"
 #include "service/configuration_sources.h"
+#include "service/run.h"
 #include "service/version.h"
 
 namespace signaldb {
@@ -44,6 +45,13 @@ int ShowConfiguration(const ConfigurationArguments& arguments, std::string_view 
   return kDone;
 }
 
+int Run(const ConfigurationArguments& arguments) {
+  auto loaded = Load(arguments);
+  if (loaded.has_value()) return RunUntilSignal(*std::move(loaded));
+  std::cerr << loaded.error().message << '\n';
+  return kWrongUsage;
+}
+
 int Main(int argc, const char* const* argv) {
   CLI::App app("Takes in OTLP and commits it to Iceberg tables, each message exactly once.",
                "signaldb-writer");
@@ -56,6 +64,10 @@ int Main(int argc, const char* const* argv) {
     command->add_option("--config", arguments.file, "TOML file (default: ./signaldb.toml, if any)");
     command->add_option("--set", arguments.settings, "key=value, above file and environment");
   };
+
+  auto* run = app.add_subcommand("run", "Run the service in the foreground");
+  add_configuration(run);
+  run->callback([&] { exit_code = Run(arguments); });
 
   auto* validate = app.add_subcommand("validate-config", "Check the configuration, change nothing");
   add_configuration(validate);

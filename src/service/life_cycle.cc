@@ -1,0 +1,341 @@
+#include "service/life_cycle.h"
+
+#include <algorithm>
+#include <array>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "adapters/http/http_server.h"
+#include "adapters/local/local_file_io.h"
+#include "adapters/memory/memory_catalog.h"
+#include "adapters/memory/memory_file_io.h"
+#include "adapters/otlp/otlp_grpc_server.h"
+#include "adapters/otlp/otlp_http_handler.h"
+#include "adapters/otlp/receiver.h"
+#include "adapters/sqlite/sqlite_catalog.h"
+#include "base/bounded_queue.h"
+#include "base/memory_budget.h"
+#include "iceberg/metadata_cache.h"
+#include "iceberg/table_commit.h"
+#include "log/durable_log.h"
+#include "pipeline/commit_scheduler.h"
+#include "pipeline/ingest_pipeline.h"
+#include "pipeline/poison_shelf.h"
+#include "pipeline/table_cuts.h"
+#include "service/version.h"
+
+namespace signaldb {
+
+namespace {
+
+constexpr std::string_view kModule = "service";
+constexpr std::size_t kFlushesWaitingMax = 16;
+constexpr Nanos kGraceOfReceivers = std::chrono::seconds(5);
+// Half of the budget waits for commits; the other half is for what a commit needs to sort and
+// encode.
+constexpr std::int64_t kPressureDivisor = 2;
+
+struct FlushRequest {
+  Nanos deadline;
+  ServiceState::FlushDone done;
+};
+
+}  // namespace
+
+// In the order of construction; destroyed from the bottom up.
+struct Service::Parts {
+  explicit Parts(std::int64_t budget_bytes) : budget(budget_bytes) {}
+
+  MemoryBudget budget;
+  std::unique_ptr<FileIo> io;
+  std::unique_ptr<Catalog> catalog;
+  std::unique_ptr<MetadataCache> cache;
+  std::unique_ptr<TableCommitter> committer;
+  std::unique_ptr<DurableLog> log;
+  std::unique_ptr<CommitScheduler> scheduler;
+  std::unique_ptr<IngestPipeline> pipeline;
+  std::unique_ptr<OtlpReceiver> receiver;
+  std::unique_ptr<OtlpHttpHandler> otlp_http_handler;
+  std::unique_ptr<HttpServer> otlp_http;
+  std::unique_ptr<OtlpGrpcServer> otlp_grpc;
+  BoundedQueue<FlushRequest> flushes{kFlushesWaitingMax};
+  std::jthread flusher;
+  std::unique_ptr<AdminHandler> admin_handler;
+  std::unique_ptr<HttpServer> admin;
+  bool stopped = false;
+};
+
+Service::Service(LoadedConfiguration configuration, Environment environment)
+    : configuration_(std::move(configuration)),
+      environment_(environment),
+      parts_(std::make_unique<Parts>(configuration_.values.memory.budget)) {}
+
+Service::~Service() {
+  parts_->flushes.Close();
+  // Servers first: their threads call into everything else.
+  parts_->admin.reset();
+  parts_->otlp_grpc.reset();
+  parts_->otlp_http.reset();
+  if (parts_->log != nullptr) parts_->log->Close();
+}
+
+void Service::EnterPhase(std::string why_not_ready) {
+  environment_.events.Gauge("signaldb_writer_ready", why_not_ready.empty() ? 1 : 0, {});
+  const std::scoped_lock lock(phase_mutex_);
+  why_not_ready_ = std::move(why_not_ready);
+}
+
+Status Service::OpenStorage() {
+  const Configuration& values = configuration_.values;
+  if (values.storage.warehouse.starts_with("memory://")) {
+    parts_->io = std::make_unique<MemoryFileIo>();
+  } else {
+    SIGNALDB_ASSIGN(const std::string root, PathOfFileLocation(values.storage.warehouse));
+    SIGNALDB_TRY(environment_.files.MakeDirs(root));
+    parts_->io = std::make_unique<LocalFileIo>(environment_.files, environment_.random, root);
+  }
+  if (values.schema.catalog_type == CatalogType::kMemory) {
+    parts_->catalog = std::make_unique<MemoryCatalog>();
+  } else {
+    const std::string& path = values.schema.sqlite_path;
+    if (path != ":memory:") SIGNALDB_TRY(environment_.files.MakeDirs(ParentDir(path)));
+    SIGNALDB_ASSIGN(parts_->catalog,
+                    SqliteCatalog::Open(path == ":memory:" ? "sqlite::memory:" : "sqlite://" + path,
+                                        {.catalog_name = values.schema.catalog_name,
+                                         .busy_timeout = values.catalog_pool.connection_timeout}));
+  }
+  parts_->cache = std::make_unique<MetadataCache>(
+      environment_.clock, environment_.events,
+      MetadataCacheOptions{.read_ttl = values.batch.enable_catalog_caching
+                                           ? values.batch.catalog_cache_ttl
+                                           : std::chrono::milliseconds(0)});
+  parts_->committer = std::make_unique<TableCommitter>(
+      TableCommitter::Collaborators{*parts_->catalog, *parts_->io, environment_.clock,
+                                    environment_.random, environment_.events, *parts_->cache},
+      TableCommitterOptions{.retry = values.retry, .engine_version = std::string(Version())});
+  return {};
+}
+
+Status Service::OpenLog() {
+  const Configuration& values = configuration_.values;
+  SIGNALDB_TRY(environment_.files.MakeDirs(values.log.dir));
+  SIGNALDB_ASSIGN(
+      parts_->log,
+      DurableLog::Open(environment_.files, environment_.clock, environment_.random,
+                       environment_.events,
+                       {.dir = values.log.dir,
+                        .segment_bytes = static_cast<std::uint64_t>(values.log.segment_bytes),
+                        .bytes_max = static_cast<std::uint64_t>(values.log.bytes_max)}));
+  const SourceKey source = "log/" + ToString(parts_->log->uuid());
+  const std::int64_t pressure = values.memory.budget / kPressureDivisor;
+  const std::int64_t bytes_max =
+      values.commit.max_uncommitted_bytes > 0 ? values.commit.max_uncommitted_bytes : pressure;
+  TelemetryTableOptions tables{
+      .warehouse = values.storage.warehouse,
+      .properties = {{"write.metadata.previous-versions-max",
+                      std::to_string(values.commit.metadata_previous_versions_max)}}};
+  parts_->scheduler = std::make_unique<CommitScheduler>(
+      CutOptions{.interval = values.commit.interval,
+                 .rows_max = values.commit.max_uncommitted_rows,
+                 .bytes_max = std::min(bytes_max, pressure),
+                 .partitions_max = static_cast<std::size_t>(values.commit.partitions_max),
+                 .memory_pressure_bytes = pressure,
+                 .stalled_bytes_max = pressure,
+                 .pace = values.retry},
+      environment_.clock, environment_.random, environment_.events, parts_->budget,
+      CommitIntoTables({*parts_->committer, *parts_->io, environment_.clock, environment_.random,
+                        environment_.events},
+                       {.max_rows_per_batch = values.batch.max_rows_per_batch,
+                        .max_memory_per_batch_bytes = values.batch.max_memory_per_batch_bytes,
+                        .enable_auto_split = values.batch.enable_auto_split,
+                        .target_concurrent_batches = values.batch.target_concurrent_batches},
+                       source, std::move(tables)),
+      [this](SourcePosition through) {
+        // A failed trim only keeps disk space a little longer; the log has said so itself.
+        (void)parts_->log->Trim(through);
+      });
+  const Configuration::IngestLimits& limits = values.ingest;
+  parts_->pipeline = std::make_unique<IngestPipeline>(
+      DecodeOptions{.timestamp_min = limits.timestamp_min,
+                    .timestamp_future_max = limits.timestamp_future_max,
+                    .records_max = limits.records_max,
+                    .depth_max = limits.depth_max,
+                    .attributes_max = limits.attributes_max},
+      *parts_->log, *parts_->scheduler, environment_.clock, environment_.events, parts_->budget);
+  return {};
+}
+
+Status Service::StartAdmin() {
+  parts_->flusher = std::jthread([this] {
+    while (std::optional<FlushRequest> request = parts_->flushes.Pop()) {
+      request->done(parts_->scheduler->Flush(request->deadline));
+    }
+  });
+  parts_->admin_handler = std::make_unique<AdminHandler>(*this);
+  SIGNALDB_ASSIGN(parts_->admin,
+                  HttpServer::Start(*parts_->admin_handler, environment_.clock, environment_.events,
+                                    {.listen = configuration_.values.admin.listen}));
+  return {};
+}
+
+Status Service::Recover(std::stop_token stop) {
+  const SourceKey source = "log/" + ToString(parts_->log->uuid());
+  PoisonShelf poison(environment_.files, environment_.events,
+                     configuration_.values.log.dir + "/poison");
+  RetryConfig pace = configuration_.values.retry;
+  pace.max_attempts =
+      std::numeric_limits<int>::max();  // A catalog that is away may come back at any time.
+  Status status;
+  for (Backoff backoff(pace, environment_.clock, environment_.random); backoff.Next(stop);) {
+    status = parts_->pipeline->Recover(CoverageInTables(*parts_->committer, source), poison, stop);
+    if (status || !IsRetryable(status.error().kind)) return status;
+    EnterPhase("replaying the log: " + status.error().message);
+  }
+  return Fail(ErrorKind::kCancelled, "stopped while replaying the log");
+}
+
+namespace {
+
+// Reads a PEM file named in the configuration; an empty name gives an empty text.
+Result<std::string> ReadPem(FileSystem& files, const std::string& path) {
+  constexpr std::uint64_t kPemBytesMax = 1 << 20;
+  if (path.empty()) return std::string();
+  SIGNALDB_ASSIGN(const std::unique_ptr<File> file, files.Open(path, OpenMode::kRead));
+  SIGNALDB_ASSIGN(const std::uint64_t size, file->Size());
+  if (size > kPemBytesMax) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("certificate or key file is too large file={} bytes={}", path, size));
+  }
+  std::string text(size, '\0');
+  SIGNALDB_ASSIGN(const std::size_t read, file->ReadAt(0, std::as_writable_bytes(std::span(text))));
+  text.resize(read);
+  return text;
+}
+
+}  // namespace
+
+Status Service::Listen() {
+  const Configuration& values = configuration_.values;
+  SIGNALDB_ASSIGN(const std::string certificate,
+                  ReadPem(environment_.files, values.otlp.tls_cert_file));
+  SIGNALDB_ASSIGN(const std::string key, ReadPem(environment_.files, values.otlp.tls_key_file));
+  parts_->receiver = std::make_unique<OtlpReceiver>(
+      *parts_->pipeline, parts_->budget, environment_.clock, environment_.random,
+      environment_.events,
+      OtlpReceiverOptions{
+          .default_tenant = values.tenants.default_tenant,
+          .default_dataset = values.tenants.default_dataset,
+          .request_bytes_max = static_cast<std::uint64_t>(values.otlp.max_request_bytes)});
+  parts_->otlp_http_handler = std::make_unique<OtlpHttpHandler>(*parts_->receiver);
+  SIGNALDB_ASSIGN(
+      parts_->otlp_http,
+      HttpServer::Start(
+          *parts_->otlp_http_handler, environment_.clock, environment_.events,
+          {.listen = values.otlp.http_listen, .tls = {certificate, key}, .threads = 2}));
+  SIGNALDB_ASSIGN(parts_->otlp_grpc,
+                  OtlpGrpcServer::Start(
+                      *parts_->receiver,
+                      {.listen = values.otlp.grpc_listen,
+                       .certificate_pem = certificate,
+                       .key_pem = key,
+                       .memory_bytes_max = static_cast<std::size_t>(values.memory.budget / 2)}));
+  return {};
+}
+
+Status Service::Start(std::stop_token stop) {
+  environment_.events.Gauge("signaldb_writer_memory_budget_bytes",
+                            static_cast<double>(parts_->budget.bytes_max()), {});
+  environment_.events.Gauge("signaldb_writer_build_info", 1, {{"version", Version()}});
+  for (const std::string& warning : configuration_.warnings) {
+    environment_.events.Log(
+        {.severity = Severity::kWarning, .module = kModule, .message = warning, .fields = {}});
+  }
+  SIGNALDB_TRY(OpenStorage());
+  SIGNALDB_TRY(OpenLog());
+  SIGNALDB_TRY(StartAdmin());
+  EnterPhase("replaying the log");
+  parts_->scheduler->Start();
+  SIGNALDB_TRY(Recover(stop));
+  SIGNALDB_TRY(Listen());
+  EnterPhase("");
+  environment_.events.Log({.severity = Severity::kInfo,
+                           .module = kModule,
+                           .message = "ready",
+                           .fields = {{"otlp_grpc", parts_->otlp_grpc->address()},
+                                      {"otlp_http", parts_->otlp_http->address()},
+                                      {"admin", parts_->admin->address()},
+                                      {"storage", configuration_.values.storage.warehouse},
+                                      {"log", configuration_.values.log.dir}}});
+  return {};
+}
+
+Status Service::Stop() {
+  if (std::exchange(parts_->stopped, true)) return {};
+  const Nanos deadline =
+      environment_.clock.MonotonicNow() + configuration_.values.shutdown.deadline;
+  const auto grace = [&] {
+    return std::clamp(deadline - environment_.clock.MonotonicNow(), Nanos(0), kGraceOfReceivers);
+  };
+  EnterPhase("shutting down");
+  environment_.events.Log(
+      {.severity = Severity::kInfo, .module = kModule, .message = "draining", .fields = {}});
+  if (parts_->receiver != nullptr) parts_->receiver->Drain();
+  if (parts_->otlp_grpc != nullptr) parts_->otlp_grpc->Stop(grace());
+  if (parts_->otlp_http != nullptr) parts_->otlp_http->Stop(grace());
+  if (parts_->log != nullptr) parts_->log->Close();
+  Status status;
+  if (parts_->scheduler != nullptr) status = parts_->scheduler->Close(deadline);
+  parts_->flushes.Close();
+  if (parts_->admin != nullptr) parts_->admin->Stop(Nanos(0));
+  environment_.events.Log(
+      {.severity = status ? Severity::kInfo : Severity::kWarning,
+       .module = kModule,
+       .message = status ? "stopped" : "stopped; the next start commits the rest from the log",
+       .fields = {{"error", status ? "" : status.error().message}}});
+  return status;
+}
+
+std::vector<ReadinessCheck> Service::CheckReadiness() {
+  std::vector<ReadinessCheck> checks;
+  {
+    const std::scoped_lock lock(phase_mutex_);
+    checks.push_back(
+        {.name = "startup", .passes = why_not_ready_.empty(), .detail = why_not_ready_});
+    if (!why_not_ready_.empty()) return checks;
+  }
+  const bool healthy = parts_->log->healthy();
+  checks.push_back({.name = "log",
+                    .passes = healthy,
+                    .detail = healthy ? "" : "the last write of the log failed"});
+  const std::uint64_t used = parts_->log->bytes_on_disk();
+  const auto most = static_cast<std::uint64_t>(configuration_.values.log.bytes_max);
+  checks.push_back({.name = "log_space",
+                    .passes = used < most,
+                    .detail = fmt::format("bytes={} bytes_max={}", used, most)});
+  const std::int64_t memory = parts_->budget.used();
+  checks.push_back(
+      {.name = "memory",
+       .passes = memory < parts_->budget.bytes_max(),
+       .detail = fmt::format("bytes={} budget={}", memory, parts_->budget.bytes_max())});
+  std::string stalled;
+  for (const std::string& dataset : parts_->scheduler->Stalled())
+    stalled += (stalled.empty() ? "" : "; ") + dataset;
+  checks.push_back({.name = "commits", .passes = stalled.empty(), .detail = stalled});
+  return checks;
+}
+
+void Service::Flush(Nanos wait, FlushDone done) {
+  FlushRequest request{environment_.clock.MonotonicNow() + wait, std::move(done)};
+  if (parts_->flushes.TryPush(std::move(request))) return;
+  request.done(
+      Fail(ErrorKind::kUnavailable,
+           fmt::format("too many flushes wait; try again later limit={}", kFlushesWaitingMax)));
+}
+
+std::string Service::MetricsText() { return environment_.events.MetricsText(); }
+
+std::string Service::ConfigurationText() { return ShowAsToml(configuration_.shown); }
+
+}  // namespace signaldb

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "base/random.h"
+#include "service/admin_handler.h"
+#include "service/configuration.h"
+#include "service/event_log.h"
+#include "signaldb/result.h"
+
+namespace signaldb {
+
+/// The whole writer in one process: composed from its configuration, started, drained, stopped.
+///
+///   Start: store, catalog, log -> admin answers -> replay the log -> receivers listen -> ready
+///   Stop:  not ready -> receivers drain -> log drains -> last cuts commit -> log trimmed -> closed
+///
+/// The stopping order is what makes a stop lose nothing: nobody hands a message to a part that has
+/// closed.
+///
+/// Threads: Start and Stop on one thread; the rest thread-safe.
+class Service final : public ServiceState {
+ public:
+  /// What the process gives to the service. Borrowed; outlives it.
+  struct Environment {
+    FileSystem& files;
+    Clock& clock;
+    Random& random;
+    EventLog& events;
+  };
+
+  Service(LoadedConfiguration configuration, Environment environment);
+  /// Stops without draining if Stop was not called: the log keeps what was acknowledged.
+  ~Service() override;
+
+  /// Blocks until the service is ready, or `stop` is requested.
+  /// Errors: kInvalid (an address, a certificate, a location), kConflict (another process holds the
+  /// log), kCorrupt (the log, or a watermark), kUnavailable (an address is taken, a disk is away),
+  /// kCancelled.
+  [[nodiscard]] Status Start(std::stop_token stop);
+
+  /// Drains within `shutdown.deadline`. What could not be committed in time stays in the log, and
+  /// the next process takes it up. Idempotent. Errors: kUnavailable (that, by name).
+  [[nodiscard]] Status Stop();
+
+  [[nodiscard]] std::vector<ReadinessCheck> CheckReadiness() override;
+  void Flush(Nanos wait, FlushDone done) override;
+  [[nodiscard]] std::string MetricsText() override;
+  [[nodiscard]] std::string ConfigurationText() override;
+
+ private:
+  struct Parts;
+
+  [[nodiscard]] Status OpenStorage();
+  [[nodiscard]] Status OpenLog();
+  [[nodiscard]] Status StartAdmin();
+  [[nodiscard]] Status Recover(std::stop_token stop);
+  [[nodiscard]] Status Listen();
+  void EnterPhase(std::string why_not_ready);
+
+  const LoadedConfiguration configuration_;
+  const Environment environment_;
+  std::unique_ptr<Parts> parts_;
+  mutable std::mutex phase_mutex_;
+  std::string why_not_ready_ = "starting";  // Empty once ready.
+};
+
+}  // namespace signaldb
