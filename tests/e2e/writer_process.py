@@ -1,0 +1,118 @@
+"""Starts, kills and stops the real signaldb-writer binary, and reads its tables with PyIceberg."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+from collections import Counter
+
+import requests
+from pyiceberg.catalog.sql import SqlCatalog
+
+BINARY = pathlib.Path(os.environ["SIGNALDB_WRITER_BINARY"])
+READY_SECONDS = 60
+STOP_SECONDS = 60
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Writer:
+    """One data folder, and at most one writer process on it at a time."""
+
+    def __init__(self, folder, **settings):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.grpc, self.http, self.admin = (f"127.0.0.1:{free_port()}" for _ in range(3))
+        self.settings = {"otlp.grpc_listen": self.grpc, "otlp.http_listen": self.http, "admin.listen": self.admin,
+                         "commit.interval": "500ms", **{k.replace("__", "."): v for k, v in settings.items()}}
+        self.process = None
+
+    @property
+    def data(self):
+        return self.folder / "signaldb-data"
+
+    def start(self, wait=True, binary=BINARY):
+        assert self.process is None
+        words = [str(binary), "run"]
+        for key, value in self.settings.items():
+            words += ["--set", f"{key}={value}"]
+        self.log = open(self.folder / "writer.log", "ab")
+        self.process = subprocess.Popen(words, cwd=self.folder, stdout=self.log, stderr=self.log)
+        if wait:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self):
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, f"the writer ended: {self.log_tail()}"
+            with contextlib.suppress(requests.RequestException):
+                if requests.get(f"http://{self.admin}/readyz", timeout=2).status_code == 200:
+                    return
+            time.sleep(0.01)
+        raise AssertionError(f"the writer was not ready in {READY_SECONDS} s: {self.log_tail()}")
+
+    def log_tail(self, characters=3000):
+        return (self.folder / "writer.log").read_text(errors="replace")[-characters:]
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self._gone()
+
+    def stop(self, expect=0):
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=STOP_SECONDS)
+        self._gone()
+        assert code == expect, f"exit code {code}: {self.log_tail()}"
+
+    def _gone(self):
+        self.process = None
+        self.log.close()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        if self.process is not None:
+            self.kill()
+
+    def flush(self):
+        reply = requests.post(f"http://{self.admin}/flush", timeout=60)
+        assert reply.status_code == 200, reply.text
+
+    def metric(self, name, **labels):
+        """The sum of a metric's samples that carry these labels."""
+        total = 0.0
+        for line in requests.get(f"http://{self.admin}/metrics", timeout=10).text.splitlines():
+            if line.startswith(name) and line[len(name)] in " {" and all(f'{k}="{v}"' in line for k, v in labels.items()):
+                total += float(line.rsplit(" ", 1)[1])
+        return total
+
+    def catalog(self):
+        return SqlCatalog("signaldb", uri=f"sqlite:///{self.data}/catalog.db")
+
+    def table(self, name, dataset="default.default"):
+        return self.catalog().load_table(f"{dataset}.{name}")
+
+    def rows(self, name, *fields, dataset="default.default"):
+        catalog = self.catalog()
+        if not catalog.table_exists(f"{dataset}.{name}"):
+            return []
+        scan = catalog.load_table(f"{dataset}.{name}").scan(selected_fields=fields or ("*",))
+        return scan.to_arrow().to_pylist()
+
+    def record_ids(self, dataset="default.default"):
+        """How often each record of telemetry_requests.py is in the tables."""
+        ids = Counter(row["body"] for row in self.rows("logs", "body", dataset=dataset))
+        ids.update(row["span_name"] for row in self.rows("traces", "span_name", dataset=dataset))
+        for name in ("metrics_gauge", "metrics_sum"):
+            ids.update(row["metric_description"] for row in self.rows(name, "metric_description", dataset=dataset))
+        return ids
