@@ -216,7 +216,7 @@ class Recovery {
   }
 
   [[nodiscard]] Status ScanFrames(SegmentReader& reader, const Successors& after, Scan& scan) {
-    std::optional<ByteRange> damage;  // not yet known to have anything good behind it
+    ByteRange damage;  // not yet known to have anything good behind it; empty if there is none
     std::uint64_t end = reader.file_bytes();
     while (true) {
       SIGNALDB_ASSIGN(const SegmentItem item, reader.Next());
@@ -227,23 +227,23 @@ class Recovery {
       }
       if (item.kind == SegmentItem::Kind::kRecord) {
         if (item.position >= after.limit) {
-          if (!damage.has_value()) end = item.range.offset;
+          if (damage.bytes == 0) end = item.range.offset;
           break;
         }
         ++scan.records;
       }
       // The mark names the last position, too: the record itself may be among the damage.
       scan.segment.last = std::max(scan.segment.last, std::min(item.position, after.limit - 1));
-      if (damage.has_value())
-        scan.repairs.push_back(MakeRepair(SegmentRepair::Kind::kSetAside, scan, *damage));
-      damage.reset();
+      if (damage.bytes > 0)
+        scan.repairs.push_back(MakeRepair(SegmentRepair::Kind::kSetAside, scan, damage));
+      damage = {};
     }
     const bool complete = !after.previous.has_value() || scan.segment.last >= *after.previous ||
                           scan.segment.id.base > *after.previous;
-    if (damage.has_value() && !complete) {
-      scan.repairs.push_back(MakeRepair(SegmentRepair::Kind::kSetAside, scan, *damage));
-    } else if (damage.has_value() || end < reader.file_bytes()) {
-      const std::uint64_t from = damage.has_value() ? damage->offset : end;
+    if (damage.bytes > 0 && !complete) {
+      scan.repairs.push_back(MakeRepair(SegmentRepair::Kind::kSetAside, scan, damage));
+    } else if (damage.bytes > 0 || end < reader.file_bytes()) {
+      const std::uint64_t from = damage.bytes > 0 ? damage.offset : end;
       const ByteRange tail{from, reader.file_bytes() - from};
       scan.torn_bytes = tail.bytes;
       scan.repairs.push_back(MakeRepair(SegmentRepair::Kind::kCutTail, scan, tail));
