@@ -17,6 +17,8 @@ namespace {
 constexpr int kRawWindowBitsMax = 15;
 constexpr int kRawWindowBitsMin = 9;
 constexpr int kDeflateLevel = 6;
+/// PyIceberg leaves most of zlib's checksum behind the data.
+constexpr uInt kZlibChecksumBytes = 4;
 constexpr std::size_t kFirstBufferBytes = 4096;
 
 /// zlib clears tables in proportion to the window; a one-entry manifest needs 512 bytes of it.
@@ -61,7 +63,7 @@ Status Inflate(std::string_view packed, std::size_t bytes_max, std::string& out)
     // Room is left but no end came: the input is cut off.
     if (result == Z_OK && stream.avail_out > 0) return Broken(kAvroDeflate);
   }
-  if (result != Z_STREAM_END || stream.avail_in != 0) return Broken(kAvroDeflate);
+  if (result != Z_STREAM_END || stream.avail_in > kZlibChecksumBytes) return Broken(kAvroDeflate);
   out.resize(used);
   return {};
 }

@@ -175,10 +175,12 @@ char32_t TakeCodePoint(std::string_view& text) {
   return good ? point : kReplacement;
 }
 
-/// The Avro type of a partition value. A named type is written out once, later uses name it.
-std::string AvroTypeOf(const Type& type, std::set<std::string>& defined) {
+/// The Avro type of a partition value. Avro lets a named type be defined once; PyIceberg does not
+/// understand the name where it comes again. So a second use is a type of its own, with the field
+/// id in its name, which no reader looks at.
+std::string AvroTypeOf(const Type& type, std::int32_t field_id, std::set<std::string>& defined) {
   const auto fixed = [&](std::string name, std::size_t size, std::string_view logical) {
-    if (!defined.insert(name).second) return fmt::format(R"("{}")", name);
+    if (!defined.insert(name).second) name += fmt::format("_{}", field_id);
     return fmt::format(R"({{"type":"fixed","name":"{}","size":{}{}}})", name, size, logical);
   };
   const auto timestamp = [](std::string_view unit, bool adjusted) {
@@ -240,7 +242,7 @@ std::string PartitionFieldsSchema(const PartitionSpec& spec, const std::vector<T
   std::set<std::string> defined;
   for (std::size_t i = 0; i < spec.fields.size(); ++i) {
     const PartitionField& field = spec.fields[i];
-    const std::string type = AvroTypeOf(types[i], defined);
+    const std::string type = AvroTypeOf(types[i], field.field_id, defined);
     const std::string name = AvroNameOf(field.name);
     if (i > 0) out += ',';
     // Avro refuses a union of null with null.
