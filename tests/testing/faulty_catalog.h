@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -40,6 +41,11 @@ class FaultyCatalog final : public Catalog {
     const std::scoped_lock lock(mutex_);
     reads_failing_ = count;
   }
+  /// Runs once, after the next Commit did what it does and before its caller learns of it.
+  void AfterNextCommit(std::function<void()> action) {
+    const std::scoped_lock lock(mutex_);
+    after_ = std::move(action);
+  }
   [[nodiscard]] int commits() const {
     const std::scoped_lock lock(mutex_);
     return commits_;
@@ -57,6 +63,35 @@ class FaultyCatalog final : public Catalog {
   }
 
   [[nodiscard]] Status Commit(std::span<const PointerUpdate> updates) override {
+    Status done = CommitAsScripted(updates);
+    std::function<void()> after;
+    {
+      const std::scoped_lock lock(mutex_);
+      after = std::exchange(after_, nullptr);
+    }
+    if (after) after();
+    return done;
+  }
+
+  [[nodiscard]] Status CreateNamespace(const Namespace& levels,
+                                       const Properties& properties) override {
+    return catalog_.CreateNamespace(levels, properties);
+  }
+  [[nodiscard]] Result<bool> NamespaceExists(const Namespace& levels) override {
+    return catalog_.NamespaceExists(levels);
+  }
+  [[nodiscard]] Result<std::vector<Namespace>> ListNamespaces() override {
+    return catalog_.ListNamespaces();
+  }
+  [[nodiscard]] Result<std::vector<TableIdentifier>> ListTables(const Namespace& levels) override {
+    return catalog_.ListTables(levels);
+  }
+  [[nodiscard]] Status DropTable(const TableIdentifier& table) override {
+    return catalog_.DropTable(table);
+  }
+
+ private:
+  [[nodiscard]] Status CommitAsScripted(std::span<const PointerUpdate> updates) {
     const std::scoped_lock lock(mutex_);
     ++commits_;
     if (!late_.empty()) std::ignore = catalog_.Commit(std::exchange(late_, {}));
@@ -81,24 +116,6 @@ class FaultyCatalog final : public Catalog {
     return Fail(ErrorKind::kInternal, "no such fault");
   }
 
-  [[nodiscard]] Status CreateNamespace(const Namespace& levels,
-                                       const Properties& properties) override {
-    return catalog_.CreateNamespace(levels, properties);
-  }
-  [[nodiscard]] Result<bool> NamespaceExists(const Namespace& levels) override {
-    return catalog_.NamespaceExists(levels);
-  }
-  [[nodiscard]] Result<std::vector<Namespace>> ListNamespaces() override {
-    return catalog_.ListNamespaces();
-  }
-  [[nodiscard]] Result<std::vector<TableIdentifier>> ListTables(const Namespace& levels) override {
-    return catalog_.ListTables(levels);
-  }
-  [[nodiscard]] Status DropTable(const TableIdentifier& table) override {
-    return catalog_.DropTable(table);
-  }
-
- private:
   [[nodiscard]] CommitFault NextFaultLocked() {
     if (script_.empty()) return then_;
     const CommitFault fault = script_.front();
@@ -111,6 +128,7 @@ class FaultyCatalog final : public Catalog {
   std::deque<CommitFault> script_;
   CommitFault then_ = CommitFault::kNone;
   std::vector<PointerUpdate> late_;
+  std::function<void()> after_;
   int reads_failing_ = 0;
   int commits_ = 0;
 };

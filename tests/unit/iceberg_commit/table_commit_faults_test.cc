@@ -61,6 +61,10 @@ TEST_P(TableCommitterUnderFaults, LeavesBothTablesWholeWhateverFileOperationFail
       } else if (report.error().kind != ErrorKind::kUnknownOutcome) {
         EXPECT_FALSE(is_in) << report.error().message;
       }
+      if (!report.has_value() && GetParam().catalog == CommitFault::kNone) {
+        EXPECT_EQ(report.error().kind, ErrorKind::kUnavailable)
+            << "a file that may be there leaves no doubt about the tables";
+      }
       if (!fired) {
         EXPECT_TRUE(report.has_value() || GetParam().attempts_max == 1);
       }

@@ -186,6 +186,40 @@ TEST(TableCommitter, StaysUnknownWhenTheTableCannotBeReadAfterALostReply) {
   EXPECT_THAT(world.FilesIn("logs"), ElementsAre("x"));
 }
 
+// Our metadata file has left the log by the time we look: the snapshot still tells.
+TEST(TableCommitter, FindsItsCommitUnderManyLaterOnes) {
+  TableWorld world;
+  world.CreateTable("logs", {{"write.metadata.previous-versions-max", "1"}});
+  world.catalog.Script({CommitFault::kLostReply});
+  world.catalog.AfterNextCommit([&] {
+    for (const char* const name : {"1", "2", "3"}) {
+      EXPECT_THAT(world.Commit({TableWorld::Append("logs", {name})}, name), IsOk());
+    }
+  });
+  const Result<CommitReport> report = world.Commit({TableWorld::Append("logs", {"x"})});
+  ASSERT_THAT(report, IsOk());
+  EXPECT_TRUE(report->found_by_looking);
+  EXPECT_THAT(world.FilesIn("logs"), ElementsAre("1", "2", "3", "x"));
+}
+
+// Without a snapshot only the metadata log tells.
+TEST(TableCommitter, FindsItsPropertiesUnderALaterCommit) {
+  TableWorld world;
+  world.CreateTable("logs");
+  world.catalog.Script({CommitFault::kLostReply});
+  world.catalog.AfterNextCommit(
+      [&] { EXPECT_THAT(world.Commit({TableWorld::Append("logs", {"1"})}, "1"), IsOk()); });
+  TableChange change{.table = TableWorld::Id("logs")};
+  int asked = 0;
+  change.on_base = [&](const TableMetadata&) {
+    return Properties{{"asked", std::to_string(++asked)}};
+  };
+  const Result<CommitReport> report = world.Commit({change});
+  ASSERT_THAT(report, IsOk());
+  EXPECT_TRUE(report->found_by_looking);
+  EXPECT_EQ(asked, 1);
+}
+
 TEST(TableCommitter, KeepsSnapshotIdAndManifestsOverAttempts) {
   TableWorld world;
   world.CreateTable("logs");
@@ -230,11 +264,14 @@ TEST(TableCommitter, GivesUpAtOnceWhenTheBaseIsRefused) {
   world.CreateTable("b");
   const int commits_before = world.catalog.commits();
   TableChange refused = TableWorld::Append("b", {"y"});
-  refused.on_base = [](const TableMetadata&) -> Result<Properties> {
+  int asked = 0;
+  refused.on_base = [&](const TableMetadata&) -> Result<Properties> {
+    ++asked;
     return Fail(ErrorKind::kConflict, "position is covered");
   };
   EXPECT_THAT(world.Commit({TableWorld::Append("a", {"x"}), refused}),
               IsErrorSaying(ErrorKind::kConflict, "covered"));
+  EXPECT_EQ(asked, 1);
   EXPECT_EQ(world.catalog.commits(), commits_before);
   EXPECT_THAT(world.FilesIn("a"), IsEmpty());
   EXPECT_THAT(world.Unreachable("a"), IsEmpty());
