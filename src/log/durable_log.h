@@ -46,20 +46,27 @@ struct RecoveryReport {
 };
 
 /// The embedded durable log: segments of checksummed frames, group commit, trimmed after table
-/// commits. The header of this file's .cc and log/README.md hold the format and the loop.
+/// commits. log/README.md holds the format and the loop.
+///
+/// Positions grow, with gaps: after appends that failed, and after a crash that tore the tail.
+/// The collaborators given to `Open` must outlive the log.
 ///
 /// Threads: thread-safe.
 class DurableLog {
  public:
-  /// Called once per append, from the log's own thread, in position order; must return quickly.
-  /// Success gives the record's position, after its bytes are durable.
+  /// Called once per append, from the log's own thread, in position order; must return quickly, and
+  /// must not call `Close`. A refused append (too long, full, closed) is answered from inside
+  /// `Append`. Success gives the record's position, after its bytes are durable. After an error the
+  /// record is not acknowledged, yet a crash may leave it in the log: sent again, it may then be
+  /// there twice.
   using OnDurable = std::move_only_function<void(Result<Position>)>;
   using OnRecord =
       std::function<Status(Position, std::string_view header, std::span<const std::byte> body)>;
 
-  /// Locks the folder, checks every frame, cuts a torn tail, sets damage aside.
-  /// Errors: kConflict (another process holds the folder), kCorrupt (the log's identity is
-  /// unreadable), kUnavailable (I/O).
+  /// Locks the folder, checks every frame, cuts a torn tail, sets damage aside. On a full disk the
+  /// log opens all the same, unhealthy, so that it can be replayed and trimmed. Errors: kConflict
+  /// (another process holds the folder), kCorrupt (the log's identity is unreadable), kInvalid
+  /// (options out of range, or the folder is none), kUnavailable (I/O).
   [[nodiscard]] static Result<std::unique_ptr<DurableLog>> Open(FileSystem& files, Clock& clock,
                                                                 Random& random,
                                                                 EventListener& events,
@@ -71,11 +78,13 @@ class DurableLog {
   virtual void Append(LogRecord record, OnDurable on_durable) = 0;
 
   /// Calls `on_record` for every record at or after `from`, in order; stops at its first error.
-  /// For recovery, before the first append.
+  /// For recovery, before the first append; later it ends at what was durable when it was called.
+  /// Errors: those of `on_record`, kUnavailable (I/O).
   [[nodiscard]] virtual Status Replay(Position from, const OnRecord& on_record) = 0;
 
   /// Everything up to and including `position` is in the tables: whole segments below it are
-  /// removed, and the position is remembered. Errors: kUnavailable (removed later).
+  /// removed, and the position is remembered. A position past `last_durable()` counts as that one.
+  /// Errors: kUnavailable (not remembered, or not removed yet; to be called again).
   [[nodiscard]] virtual Status Trim(Position position) = 0;
 
   /// Refuses new appends, finishes the queued ones, joins the thread. Idempotent.
@@ -87,7 +96,9 @@ class DurableLog {
   /// The last position that `Trim` was given, as far as it is remembered (0 = none). Never too
   /// high.
   [[nodiscard]] virtual Position trimmed() const = 0;
+  /// The last position that is durable, trimmed or not (0 = none).
   [[nodiscard]] virtual Position last_durable() const = 0;
+  /// Bytes of all segments.
   [[nodiscard]] virtual std::uint64_t bytes_on_disk() const = 0;
   [[nodiscard]] virtual const RecoveryReport& recovery() const = 0;
   /// False after an I/O failure that has not been mended by a successful append since.

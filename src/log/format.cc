@@ -12,7 +12,7 @@ namespace signaldb {
 namespace {
 
 constexpr std::uint64_t kSegmentMagic = 0x3147455342445321ULL;  // "!SDBSEG1"
-constexpr std::uint64_t kStateMagic = 0x3154415342445321ULL;    // "!SDBSTA1"
+constexpr std::uint64_t kStateMagic = 0x3141545342445321ULL;    // "!SDBSTA1"
 constexpr std::uint32_t kVersion = 1;
 constexpr std::size_t kDigits = 20;  // of the largest 64-bit number
 constexpr std::string_view kSegmentSuffix = ".seg";
