@@ -224,7 +224,9 @@ void MicrohttpdServer::Stop(Nanos grace) {
   if (daemon_ == nullptr) return;
   closing_.store(true);
   const int listening = MHD_quiesce_daemon(daemon_);
-  if (listening >= 0) close(listening);
+  // Its threads may use the socket a moment longer, so the number is given up only after they are
+  // joined; but from here on the kernel turns new clients away.
+  if (listening >= 0) shutdown(listening, SHUT_RDWR);
   {
     std::unique_lock lock(mutex_);
     idle_.wait_for(lock, grace, [&] { return in_flight_ == 0; });
@@ -246,6 +248,7 @@ void MicrohttpdServer::Stop(Nanos grace) {
   reaper_.request_stop();
   reaper_.join();
   MHD_stop_daemon(std::exchange(daemon_, nullptr));
+  if (listening >= 0) close(listening);
 }
 
 Connection* MicrohttpdServer::ConnectionOf(MHD_Connection* connection) {
