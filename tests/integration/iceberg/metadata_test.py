@@ -118,7 +118,7 @@ def test_we_read_every_type_transform_and_order_of_pyiceberg(version):
 
 
 def test_we_agree_on_version_3():
-    """PyIceberg 0.12 makes no tables of version 3 but reads and writes their metadata."""
+    """PyIceberg 0.12 reads metadata of version 3 but does not write it."""
     document = json.loads(table_with_everything("2").model_dump_json())
     document |= {"format-version": 3, "next-row-id": 0, "last-column-id": 28}
     for number, name in enumerate(["timestamp_ns", "timestamptz_ns", "unknown"], start=26):
@@ -126,8 +126,7 @@ def test_we_agree_on_version_3():
             {"id": number, "name": name, "required": False, "type": name})
     theirs = TableMetadataUtil.parse_raw(json.dumps(document))
     assert theirs.format_version == 3
-    ours = copied(theirs.model_dump_json())
-    assert TableMetadataUtil.parse_raw(ours) == theirs
+    assert TableMetadataUtil.parse_raw(copied(json.dumps(document))) == theirs
 
 
 def test_we_read_the_history_of_a_table_of_pyiceberg(tmp_path):
