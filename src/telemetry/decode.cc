@@ -5,6 +5,8 @@
 
 #include "telemetry/decode_session.h"
 #include "telemetry/logs_decoder.h"
+#include "telemetry/metrics_decoder.h"
+#include "telemetry/traces_decoder.h"
 
 namespace signaldb {
 namespace {
@@ -36,13 +38,14 @@ Result<DecodedRequest> DecodeProtobuf(Signal signal, std::string_view body,
 Result<DecodedRequest> DecodeProtobuf(Signal signal, std::string_view body,
                                       const DecodeOptions& options) {
   switch (signal) {
+    case Signal::kTraces:
+      return DecodeProtobuf<TracesDecoder>(signal, body, options);
     case Signal::kLogs:
       return DecodeProtobuf<LogsDecoder>(signal, body, options);
-    default:
-      break;
+    case Signal::kMetrics:
+      return DecodeProtobuf<MetricsDecoder>(signal, body, options);
   }
-  return Fail(ErrorKind::kInvalid,
-              fmt::format("signal is not decoded yet signal={}", ToString(signal)));
+  SIGNALDB_ASSERT(false);
 }
 
 }  // namespace

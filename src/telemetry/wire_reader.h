@@ -76,6 +76,9 @@ class WireReader {
     return bytes;
   }
 
+  /// Whether bytes are left: for packed numbers, which have no keys.
+  [[nodiscard]] bool more() const { return x_at != x_end; }
+
   /// Passes over the current field's value.
   void Skip();
 
@@ -107,5 +110,11 @@ class WireReader {
   std::uint32_t x_tag = 0;
   bool x_ok = true;
 };
+
+/// The value that a sint32 varint stands for.
+[[nodiscard]] constexpr std::int32_t ZigZag32(std::uint64_t varint) {
+  const auto bits = static_cast<std::uint32_t>(varint);
+  return static_cast<std::int32_t>((bits >> 1) ^ (0 - (bits & 1)));
+}
 
 }  // namespace signaldb

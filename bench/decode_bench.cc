@@ -1,0 +1,42 @@
+// What does one record cost from received bytes to Arrow rows? One core, no I/O.
+#include <benchmark/benchmark.h>
+
+#include "telemetry/decode.h"
+#include "testing/otlp_samples.h"
+
+namespace signaldb {
+namespace {
+
+/// Decodes requests of `records` records each; the counters say what one record costs and takes.
+void DecodeRequests(benchmark::State& state, Signal signal, OtlpEncoding encoding) {
+  const auto records = static_cast<int>(state.range(0));
+  const auto body = testing::MakeOtlpRequest(signal, {.records = records});
+  const DecodeOptions options{.received_at = Nanos{1'764'000'000'000'000'000}};
+  for (auto _ : state) {
+    auto decoded = DecodeOtlp(signal, encoding, testing::AsBytes(body), options);
+    if (!decoded.has_value() || decoded->accepted != records) {
+      state.SkipWithError("the request was not decoded");
+      return;
+    }
+    benchmark::DoNotOptimize(decoded);
+  }
+  const auto done = static_cast<double>(state.iterations()) * records;
+  state.counters["per_record"] =
+      benchmark::Counter(done, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["bytes_per_record"] = static_cast<double>(body.size()) / records;
+}
+
+#define SIGNALDB_DECODE_BENCH(name, signal)                                        \
+  BENCHMARK_CAPTURE(DecodeRequests, name, Signal::signal, OtlpEncoding::kProtobuf) \
+      ->Arg(100)                                                                   \
+      ->Arg(1'000)                                                                 \
+      ->Arg(10'000)
+
+SIGNALDB_DECODE_BENCH(logs, kLogs);
+SIGNALDB_DECODE_BENCH(traces, kTraces);
+SIGNALDB_DECODE_BENCH(metrics, kMetrics);
+
+}  // namespace
+}  // namespace signaldb
+
+BENCHMARK_MAIN();
