@@ -6,6 +6,7 @@
 #include "telemetry/decode_session.h"
 #include "telemetry/logs_decoder.h"
 #include "telemetry/metrics_decoder.h"
+#include "telemetry/otlp_json.h"
 #include "telemetry/traces_decoder.h"
 
 namespace signaldb {
@@ -59,10 +60,9 @@ Result<DecodedRequest> DecodeOtlp(Signal signal, OtlpEncoding encoding,
                             body.size(), kBodyBytesMax));
   }
   const std::string_view bytes(reinterpret_cast<const char*>(body.data()), body.size());
-  if (encoding == OtlpEncoding::kJson) {
-    return Fail(ErrorKind::kInvalid, "OTLP/JSON is not decoded yet");
-  }
-  return DecodeProtobuf(signal, bytes, options);
+  if (encoding == OtlpEncoding::kProtobuf) return DecodeProtobuf(signal, bytes, options);
+  SIGNALDB_ASSIGN(const std::string transcoded, OtlpJsonToProtobuf(signal, bytes));
+  return DecodeProtobuf(signal, transcoded, options);
 }
 
 }  // namespace signaldb
