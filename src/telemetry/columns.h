@@ -110,7 +110,7 @@ class TextColumn {
   /// Appends `text` as the next row and says whether it is ASCII throughout; if it is not, the
   /// caller checks it. `text` must be followed by 16 readable bytes.
   [[nodiscard]] bool PushShort(std::string_view text) {
-    x_bytes.EnsureRoom(text.size());
+    x_bytes.EnsureRoom(text.size() + 1);  // Memory even for an empty first text.
     char* to = x_bytes.data() + x_bytes.size();
     const char* from = text.data();
     std::uint64_t seen = 0;

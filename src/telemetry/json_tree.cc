@@ -93,9 +93,9 @@ Result<JsonTree> JsonTree::Parse(std::string_view text) {
                 fmt::format("request has too many JSON values, send smaller batches values_max={}",
                             kNodesMax));
   }
-  return Fail(ErrorKind::kInvalid, fmt::format("request is not JSON: {} offset={}",
-                                               rapidjson::GetParseError_En(result.Code()),
-                                               result.Offset()));
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("request is not JSON: {} offset={}",
+                          rapidjson::GetParseError_En(result.Code()), result.Offset()));
 }
 
 }  // namespace signaldb

@@ -41,7 +41,8 @@ class JsonTree {
  private:
   JsonTree() = default;
 
-  std::vector<char> x_text;  // Strings are unescaped in place; a vector keeps its memory when moved.
+  std::vector<char>
+      x_text;  // Strings are unescaped in place; a vector keeps its memory when moved.
   std::vector<Node> x_nodes;
 };
 

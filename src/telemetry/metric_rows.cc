@@ -16,6 +16,7 @@ void MetricRows::PushPoint(const PointValues& point, DecodeSession& session) {
   auto& tally = session.tally;
   const std::int64_t start = StoredNanos(point.start_time, tally);
   attributes.EndRow(tally);
+  if (exemplars.open_size() != 0) exemplars.open().Push(']');
   exemplars.CloseOrNull();
   PushMicrosOrNull(start_timestamp, start);
   flags.Push(static_cast<std::int32_t>(point.flags));

@@ -9,6 +9,13 @@ using enum WireType;
 
 constexpr std::string_view kUnknownService = "unknown";
 
+/// For messages without nested ones.
+bool IsWellFormedFlat(std::string_view message) {
+  WireReader reader(message);
+  while (reader.Next()) reader.Skip();
+  return reader.ok();
+}
+
 /// Walks one request. Fields may come in any order and singular messages in several parts, so that
 /// a scope or resource is looked at only when all its parts are there, after its records.
 class Envelope {
@@ -171,6 +178,9 @@ bool Envelope::ReadResource(std::string_view message) {
         break;
       case Tag(2, kVarint):
         x_resource.dropped_attributes = static_cast<std::uint32_t>(reader.Varint());
+        break;
+      case Tag(3, kLength):  // Entity references are not stored, but have to be well-formed.
+        if (!IsWellFormedFlat(reader.Bytes())) return false;
         break;
       default:
         reader.Skip();

@@ -116,7 +116,9 @@ std::optional<std::string> ParseBase64(std::string_view text) {
 /// Writes one tree as protobuf. Recursion follows the tree, whose depth is bounded.
 class Transcoder {
  public:
-  explicit Transcoder(const std::vector<Node>& nodes) : x_nodes(nodes) {}
+  /// `bytes` is what every writer writes to.
+  Transcoder(const std::vector<Node>& nodes, const std::string& bytes)
+      : x_nodes(nodes), x_bytes(bytes) {}
 
   [[nodiscard]] Status Message(std::size_t at, const OtlpMessage& message, pbf_writer& out);
 
@@ -130,7 +132,10 @@ class Transcoder {
   [[nodiscard]] bool Text(const Node& node, const OtlpField& field, pbf_writer& out);
   [[nodiscard]] bool Number(const Node& node, const OtlpField& field, pbf_writer& out);
 
+  [[nodiscard]] Status Nested(std::size_t at, const OtlpField& field, pbf_writer& out);
+
   const std::vector<Node>& x_nodes;
+  const std::string& x_bytes;
 };
 
 Status WrongType(const OtlpField& field) {
@@ -166,9 +171,19 @@ Status Transcoder::Field(std::size_t at, const OtlpField& field, pbf_writer& out
   if (node.kind == Kind::kNull) return {};
   if (field.repeated) return Repeated(at, field, out);
   if (field.type != OtlpType::kMessage) return Scalar(node, field, out);
-  if (node.kind != Kind::kObject) return WrongType(field);
-  pbf_writer nested(out, field.number);
-  return Message(at, *field.message, nested);
+  return Nested(at, field, out);
+}
+
+Status Transcoder::Nested(std::size_t at, const OtlpField& field, pbf_writer& out) {
+  if (x_nodes[at].kind != Kind::kObject) return WrongType(field);
+  const std::size_t before = x_bytes.size();
+  {
+    pbf_writer nested(out, field.number);
+    SIGNALDB_TRY(Message(at, *field.message, nested));
+  }
+  // The writer takes back a message that stayed empty, but an empty array is not an absent one.
+  if (x_bytes.size() == before) out.add_message(field.number, "", 0);
+  return {};
 }
 
 Status Transcoder::Repeated(std::size_t at, const OtlpField& field, pbf_writer& out) {
@@ -179,10 +194,11 @@ Status Transcoder::Repeated(std::size_t at, const OtlpField& field, pbf_writer& 
       continue;
     }
     // A null is let pass as an empty message: in arrayValue, senders mean "no value" by it.
-    const Kind kind = x_nodes[item].kind;
-    if (kind != Kind::kObject && kind != Kind::kNull) return WrongType(field);
-    pbf_writer nested(out, field.number);
-    if (kind == Kind::kObject) SIGNALDB_TRY(Message(item, *field.message, nested));
+    if (x_nodes[item].kind == Kind::kNull) {
+      out.add_message(field.number, "", 0);
+    } else {
+      SIGNALDB_TRY(Nested(item, field, out));
+    }
   }
   return {};
 }
@@ -192,12 +208,15 @@ Status Transcoder::Scalar(const Node& node, const OtlpField& field, pbf_writer& 
   switch (field.type) {
     case OtlpType::kString:
     case OtlpType::kHexBytes:
-    case OtlpType::kBase64Bytes: written = Text(node, field, out); break;
+    case OtlpType::kBase64Bytes:
+      written = Text(node, field, out);
+      break;
     case OtlpType::kBool:
       written = node.kind == Kind::kBool;
       if (written) out.add_bool(field.number, node.text == "true");
       break;
-    default: written = Number(node, field, out);
+    default:
+      written = Number(node, field, out);
   }
   if (!written) return WrongType(field);
   return {};
@@ -209,7 +228,8 @@ bool Transcoder::Text(const Node& node, const OtlpField& field, pbf_writer& out)
     out.add_string(field.number, node.text.data(), node.text.size());
     return true;
   }
-  const auto bytes = field.type == OtlpType::kHexBytes ? ParseHex(node.text) : ParseBase64(node.text);
+  const auto bytes =
+      field.type == OtlpType::kHexBytes ? ParseHex(node.text) : ParseBase64(node.text);
   if (!bytes) return false;
   out.add_bytes(field.number, *bytes);
   return true;
@@ -243,7 +263,8 @@ bool Transcoder::Number(const Node& node, const OtlpField& field, pbf_writer& ou
       return add(ParseInteger<std::int64_t>(node.text), [&](auto v) { out.add_sfixed64(tag, v); });
     case OtlpType::kDouble:
       return add(ParseDouble(node.text), [&](auto v) { out.add_double(tag, v); });
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -256,7 +277,7 @@ Result<std::string> OtlpJsonToProtobuf(Signal signal, std::string_view json) {
   }
   std::string bytes;
   pbf_writer out(bytes);
-  Transcoder transcoder(tree.nodes());
+  Transcoder transcoder(tree.nodes(), bytes);
   SIGNALDB_TRY(transcoder.Message(0, RequestMessageOf(signal), out));
   return bytes;
 }

@@ -273,9 +273,12 @@ constexpr OtlpMessage kMetricsRequest{kMetricsFields};
 
 const OtlpMessage& RequestMessageOf(Signal signal) {
   switch (signal) {
-    case Signal::kTraces: return kTracesRequest;
-    case Signal::kLogs: return kLogsRequest;
-    case Signal::kMetrics: return kMetricsRequest;
+    case Signal::kTraces:
+      return kTracesRequest;
+    case Signal::kLogs:
+      return kLogsRequest;
+    case Signal::kMetrics:
+      return kMetricsRequest;
   }
   SIGNALDB_ASSERT(false);
 }

@@ -1,0 +1,153 @@
+// Our decoder against a second opinion: Google's generated classes and the rules written plainly.
+#include <map>
+#include <string>
+
+#include <arrow/api.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "random_otlp.h"
+#include "reference_rows.h"
+#include "table_rows.h"
+#include "telemetry/decode.h"
+#include "telemetry/table_definition.h"
+#include "testing/otlp_samples.h"
+
+namespace signaldb {
+namespace {
+
+using testing::AsBytes;
+using testing::DecodeByTheBook;
+using testing::MakeOtlpRequest;
+using testing::RandomOtlp;
+using testing::ReferenceRequest;
+using testing::TableRow;
+
+constexpr std::int64_t kReceivedAt = 1'763'816'400'123'456'789;
+constexpr Signal kSignals[] = {Signal::kLogs, Signal::kTraces, Signal::kMetrics};
+
+/// Where the two differ, or nothing.
+std::string Difference(const DecodedRequest& decoded, const ReferenceRequest& expected) {
+  std::map<TableKind, std::vector<TableRow>> tables;
+  for (const auto& table : decoded.tables) {
+    if (const auto valid = table.rows->ValidateFull(); !valid.ok()) return valid.ToString();
+    tables[table.table] = testing::RowsOf(*table.rows);
+  }
+  std::size_t accepted = 0;
+  for (const auto& [kind, rows] : expected.tables) {
+    accepted += rows.size();
+    const auto& ours = tables[kind];
+    const auto name = DefinitionOf(kind).name;
+    if (ours.size() != rows.size()) {
+      return fmt::format("{}: {} rows, should be {}", name, ours.size(), rows.size());
+    }
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      for (const auto& [column, cell] : rows[i]) {
+        const auto found = ours[i].find(column);
+        if (found == ours[i].end()) return fmt::format("{}.{} is missing", name, column);
+        if (found->second == cell) continue;
+        return fmt::format("{}.{} row {}:\n  is        {}\n  should be {}", name, column, i,
+                           found->second, cell);
+      }
+      if (ours[i].size() != rows[i].size()) return fmt::format("{}: too many columns", name);
+    }
+  }
+  if (static_cast<std::size_t>(decoded.accepted) != accepted) return "accepted differs";
+  if (decoded.rejected != expected.rejected) {
+    return fmt::format("{} rejected, should be {}", decoded.rejected, expected.rejected);
+  }
+  std::map<std::string, std::int64_t> notes;
+  for (const auto& note : decoded.notes) {
+    if (note.kind != DecodedRequest::Note::Kind::kRejected)
+      notes[std::string(note.reason)] = note.count;
+  }
+  for (const auto& [label, count] : expected.notes) {
+    if (notes[label] != count) {
+      return fmt::format("{} noted {} times, should be {}", label, notes[label], count);
+    }
+  }
+  for (const auto& [label, count] : notes) {
+    if (count != 0 && !expected.notes.contains(label)) return label + " noted, should not be";
+  }
+  return {};
+}
+
+DecodeOptions OptionsFor(RandomOtlp& random) {
+  DecodeOptions options{.received_at = Nanos{kReceivedAt}};
+  if (random.OneIn(10)) options.attributes_max = 2;
+  if (random.OneIn(10)) options.depth_max = 2;
+  return options;
+}
+
+TEST(Differential, RandomProtobufGivesTheRowsOfTheBook) {
+  for (std::uint64_t seed = 0; seed < 1'800; ++seed) {
+    const Signal signal = kSignals[seed % 3];
+    RandomOtlp random(seed, {.received_at = kReceivedAt});
+    const auto body = random.Scramble(*random.Request(signal));
+    const auto options = OptionsFor(random);
+    const auto expected = DecodeByTheBook(signal, body, options);
+    ASSERT_TRUE(expected.well_formed) << "seed " << seed;
+    const auto decoded = DecodeOtlp(signal, OtlpEncoding::kProtobuf, AsBytes(body), options);
+    ASSERT_TRUE(decoded.has_value()) << "seed " << seed << ": " << decoded.error().message;
+    ASSERT_EQ(Difference(*decoded, expected), "") << ToString(signal) << " seed " << seed;
+  }
+}
+
+TEST(Differential, RandomJsonGivesTheRowsOfTheBook) {
+  for (std::uint64_t seed = 0; seed < 900; ++seed) {
+    const Signal signal = kSignals[seed % 3];
+    RandomOtlp random(seed, {.invalid_utf8 = false, .received_at = kReceivedAt});
+    const auto request = random.Request(signal);
+    const auto options = OptionsFor(random);
+    const auto expected = DecodeByTheBook(signal, request->SerializeAsString(), options);
+    const auto json = random.Json(*request);
+    const auto decoded = DecodeOtlp(signal, OtlpEncoding::kJson, AsBytes(json), options);
+    ASSERT_TRUE(decoded.has_value()) << "seed " << seed << ": " << decoded.error().message;
+    ASSERT_EQ(Difference(*decoded, expected), "") << ToString(signal) << " seed " << seed;
+  }
+}
+
+TEST(Differential, DamagedProtobufIsRefusedWhereGooglesParserRefusesIt) {
+  int refused = 0;
+  for (std::uint64_t seed = 0; seed < 1'800; ++seed) {
+    const Signal signal = kSignals[seed % 3];
+    RandomOtlp random(seed, {.received_at = kReceivedAt});
+    auto body = random.Scramble(*random.Request(signal));
+    if (body.empty()) continue;
+    if (random.OneIn(4)) {
+      body.resize(random.Below(body.size()));
+    } else {
+      body[random.Below(body.size())] ^= static_cast<char>(1U << random.Below(8));
+    }
+    const DecodeOptions options{.received_at = Nanos{kReceivedAt}};
+    const auto expected = DecodeByTheBook(signal, body, options);
+    const auto decoded = DecodeOtlp(signal, OtlpEncoding::kProtobuf, AsBytes(body), options);
+    if (!decoded.has_value()) {
+      EXPECT_EQ(decoded.error().kind, ErrorKind::kInvalid);
+      ASSERT_FALSE(expected.well_formed) << "seed " << seed << ": " << decoded.error().message;
+      ++refused;
+    } else {
+      ASSERT_TRUE(expected.well_formed) << "seed " << seed;
+      ASSERT_EQ(Difference(*decoded, expected), "") << ToString(signal) << " seed " << seed;
+    }
+  }
+  EXPECT_GT(refused, 300);
+}
+
+TEST(Differential, EveryTruncationOfASampleIsRefusedOrDecodedByTheBook) {
+  for (const Signal signal : kSignals) {
+    const auto body = MakeOtlpRequest(signal, {.resources = 2, .records = 20});
+    const DecodeOptions options{.received_at = Nanos{kReceivedAt}};
+    for (std::size_t size = 0; size <= body.size(); ++size) {
+      const std::string part(body.data(), size);  // Its own memory, so that ASan sees its end.
+      const auto decoded = DecodeOtlp(signal, OtlpEncoding::kProtobuf, AsBytes(part), options);
+      const auto expected = DecodeByTheBook(signal, part, options);
+      ASSERT_EQ(decoded.has_value(), expected.well_formed) << ToString(signal) << " " << size;
+      if (!decoded.has_value()) continue;
+      ASSERT_EQ(Difference(*decoded, expected), "") << ToString(signal) << " " << size;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace signaldb
