@@ -39,4 +39,3 @@ SIGNALDB_DECODE_BENCH(metrics, kMetrics);
 }  // namespace
 }  // namespace signaldb
 
-BENCHMARK_MAIN();
