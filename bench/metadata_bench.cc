@@ -113,3 +113,5 @@ BENCHMARK(EncodeGzip)->Arg(1'000)->Arg(10'000)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace signaldb
+
+BENCHMARK_MAIN();
