@@ -48,6 +48,18 @@ ManifestEntry EntryOf(const DataFile& file, std::int64_t snapshot_id) {
       .status = EntryStatus::kAdded, .snapshot_id = snapshot_id, .data_file = file};
 }
 
+/// Whether at least two manifests would become one. Data and deletes are never in one manifest.
+bool IsWorthMerging(const ManifestMergeOptions& options, const std::vector<ManifestFile>& all) {
+  for (const ManifestContent content : {ManifestContent::kData, ManifestContent::kDeletes}) {
+    std::vector<ManifestFile> same;
+    std::ranges::copy_if(all, std::back_inserter(same),
+                         [&](const ManifestFile& manifest) { return manifest.content == content; });
+    const auto bins = PackManifests(options, same);
+    if (std::ranges::any_of(bins, [](const auto& bin) { return bin.size() > 1; })) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 TableAppend::TableAppend(TableChange change, Settings settings, Random& random)
@@ -132,7 +144,7 @@ Status TableAppend::CheckSchema(const TableMetadata& base) const {
                           change_.table.ToText(), names));
 }
 
-Status TableAppend::EncodeManifests(const TableMetadata& base, const std::string& folder) {
+Status TableAppend::EncodeManifests(const TableMetadata& base) {
   std::map<std::int32_t, std::vector<ManifestEntry>> by_spec;
   for (const DataFile& file : change_.added_files) {
     by_spec[file.spec_id].push_back(EntryOf(file, snapshot_id_));
@@ -150,7 +162,7 @@ Status TableAppend::EncodeManifests(const TableMetadata& base, const std::string
                                     .snapshot_id = snapshot_id_};
       SIGNALDB_ASSIGN(EncodedManifest encoded, EncodeManifest(context, part));
       encoded.file.manifest_path =
-          fmt::format("{}/{}-m{}.avro", folder, uuid_, manifest_names_used_++);
+          fmt::format("{}/{}-m{}.avro", folder_, uuid_, manifest_names_used_++);
       manifest_files_.push_back(
           {.location = encoded.file.manifest_path, .bytes = std::move(encoded.bytes)});
       manifests_.push_back(std::move(encoded.file));
@@ -159,18 +171,41 @@ Status TableAppend::EncodeManifests(const TableMetadata& base, const std::string
   return {};
 }
 
+Result<std::vector<ManifestFile>> TableAppend::ManifestsOn(FileIo& io, MetadataCache& cache,
+                                                           const TableMetadata& base) {
+  const Snapshot* const head = base.current_snapshot();
+  if (head == nullptr) return manifests_;
+  SIGNALDB_ASSIGN(const auto current, cache.ManifestList(io, head->manifest_list));
+  std::vector<ManifestFile> all = manifests_;
+  all.insert(all.end(), current->begin(), current->end());
+  SIGNALDB_ASSIGN(const ManifestMergeOptions options, ManifestMergeOptions::From(base.properties));
+  if (!options.enabled || !IsWorthMerging(options, all)) return all;
+
+  // The merger reads what it merges, ours too.
+  if (Status written = WriteFiles(io, manifest_files_, 1); !written.has_value()) {
+    FilesAreInDoubt();
+    return Fail(ErrorKind::kUnavailable, written.error().message);
+  }
+  FilesAreWritten();
+  if (merger_ == nullptr) {
+    merger_ = std::make_unique<ManifestMerger>(io, options, snapshot_id_, [this] {
+      return fmt::format("{}/{}-m{}.avro", folder_, uuid_, manifest_names_used_++);
+    });
+  }
+  Result<std::vector<ManifestFile>> merged = merger_->Merge(base, manifests_, *current);
+  // A list that stays long costs a little; a commit that fails for it would cost more.
+  if (!merged.has_value() && merged.error().kind == ErrorKind::kInvalid) return all;
+  return merged;
+}
+
 Status TableAppend::AddSnapshot(FileIo& io, MetadataCache& cache, const LoadedTable& base,
-                                std::int64_t timestamp_ms, const std::string& folder,
-                                TableMetadata& next, Attempt& attempt) {
-  if (manifests_.empty()) SIGNALDB_TRY(EncodeManifests(*base.metadata, folder));
+                                std::int64_t timestamp_ms, TableMetadata& next, Attempt& attempt) {
+  if (manifests_.empty()) SIGNALDB_TRY(EncodeManifests(*base.metadata));
+  SIGNALDB_ASSIGN(std::vector<ManifestFile> listed, ManifestsOn(io, cache, *base.metadata));
   attempt.files = manifest_files_;
 
   const Snapshot* const head = base.metadata->current_snapshot();
-  auto manifests = std::make_shared<std::vector<ManifestFile>>(manifests_);
-  if (head != nullptr) {
-    SIGNALDB_ASSIGN(const auto kept, cache.ManifestList(io, head->manifest_list));
-    manifests->insert(manifests->end(), kept->begin(), kept->end());
-  }
+  auto manifests = std::make_shared<std::vector<ManifestFile>>(std::move(listed));
   const std::int64_t sequence_number = base.metadata->last_sequence_number + 1;
   for (ManifestFile& manifest : *manifests) {
     if (manifest.added_snapshot_id != snapshot_id_) continue;
@@ -188,7 +223,7 @@ Status TableAppend::AddSnapshot(FileIo& io, MetadataCache& cache, const LoadedTa
                                     .sequence_number = sequence_number};
   SIGNALDB_ASSIGN(std::string list, EncodeManifestList(context, *manifests));
   attempt.list_location =
-      fmt::format("{}/snap-{}-{}-{}.avro", folder, snapshot_id_, attempts_.size() + 1, uuid_);
+      fmt::format("{}/snap-{}-{}-{}.avro", folder_, snapshot_id_, attempts_.size() + 1, uuid_);
   attempt.files.push_back({.location = attempt.list_location, .bytes = std::move(list)});
   attempt.manifests = std::move(manifests);
 
@@ -215,10 +250,10 @@ Result<TableAppend::Attempt> TableAppend::Prepare(FileIo& io, MetadataCache& cac
       NextMetadataLocation(*base.metadata, base.metadata_location, ToString(UuidV4(random_)));
   // Readers refuse histories that go back in time, whatever our clock says.
   const std::int64_t timestamp_ms = std::max(now_ms, base.metadata->last_updated_ms + 1);
+  folder_ = FolderOf(metadata_location);
   auto next = std::make_shared<TableMetadata>(*base.metadata);
   if (!change_.added_files.empty()) {
-    SIGNALDB_TRY(
-        AddSnapshot(io, cache, base, timestamp_ms, FolderOf(metadata_location), *next, attempt));
+    SIGNALDB_TRY(AddSnapshot(io, cache, base, timestamp_ms, *next, attempt));
   }
   SIGNALDB_TRY(SetProperties(*next, properties, {}));
   attempt.fallen_off_the_log = AdvanceMetadataLog(*next, base.metadata_location,
@@ -229,8 +264,9 @@ Result<TableAppend::Attempt> TableAppend::Prepare(FileIo& io, MetadataCache& cac
       .table = change_.table, .expected = base.metadata_location, .next = metadata_location};
   attempt.next = {
       .table = change_.table, .metadata_location = metadata_location, .metadata = std::move(next)};
-  attempts_.push_back(
-      {.metadata_location = metadata_location, .list_location = attempt.list_location});
+  attempts_.push_back({.metadata_location = metadata_location,
+                       .list_location = attempt.list_location,
+                       .manifests = attempt.manifests});
   return attempt;
 }
 
@@ -256,9 +292,12 @@ std::vector<std::string> TableAppend::Garbage(const LoadedTable* applied) const 
       if (ours == nullptr) return {};
       needed.insert(ours->manifest_list);
       for (const Written& attempt : attempts_) {
-        if (attempt.list_location == ours->manifest_list) needed.insert(attempt.metadata_location);
+        if (attempt.list_location != ours->manifest_list) continue;
+        needed.insert(attempt.metadata_location);
+        for (const ManifestFile& manifest : *attempt.manifests) {
+          needed.insert(manifest.manifest_path);
+        }
       }
-      for (const ManifestFile& manifest : manifests_) needed.insert(manifest.manifest_path);
     }
   }
   std::vector<std::string> garbage;
@@ -271,6 +310,9 @@ std::vector<std::string> TableAppend::Garbage(const LoadedTable* applied) const 
   }
   for (const ManifestFile& manifest : manifests_) add(manifest.manifest_path);
   for (const std::string& location : doubtful_files_) add(location);
+  if (merger_ != nullptr) {
+    for (const std::string& location : merger_->written()) add(location);
+  }
   return garbage;
 }
 

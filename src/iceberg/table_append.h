@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "iceberg/file_io.h"
+#include "iceberg/manifest_merge.h"
 #include "iceberg/metadata_cache.h"
 #include "iceberg/parallel_writes.h"
 #include "iceberg/table_commit.h"
@@ -18,9 +19,11 @@ namespace signaldb {
 
 /// One table's part in one commit, over all its attempts.
 ///
-/// Makes the bytes of manifests (once), and of list and metadata (once an attempt); writes nothing,
-/// decides nothing. Knows afterwards which of its files are garbage.
+/// Makes the bytes of manifests (once), and of list and metadata (once an attempt), and decides
+/// nothing. It writes only what it must read again: manifests that are merged on the way. Knows
+/// afterwards which of its files are garbage.
 ///
+/// Lifetime: borrows `random`, and `io` of the first Prepare.
 /// Threads: confined to the thread that commits.
 class TableAppend {
  public:
@@ -61,14 +64,17 @@ class TableAppend {
  private:
   [[nodiscard]] Status CheckBase(const LoadedTable& base);
   [[nodiscard]] Status CheckSchema(const TableMetadata& base) const;
-  [[nodiscard]] Status EncodeManifests(const TableMetadata& base, const std::string& folder);
+  [[nodiscard]] Status EncodeManifests(const TableMetadata& base);
+  [[nodiscard]] Result<std::vector<ManifestFile>> ManifestsOn(FileIo& io, MetadataCache& cache,
+                                                              const TableMetadata& base);
   [[nodiscard]] Status AddSnapshot(FileIo& io, MetadataCache& cache, const LoadedTable& base,
-                                   std::int64_t timestamp_ms, const std::string& folder,
-                                   TableMetadata& next, Attempt& attempt);
+                                   std::int64_t timestamp_ms, TableMetadata& next,
+                                   Attempt& attempt);
 
   struct Written {
     std::string metadata_location;
     std::string list_location;
+    std::shared_ptr<const std::vector<ManifestFile>> manifests;  // Of the list; shared with caches.
   };
 
   const TableChange change_;
@@ -83,6 +89,8 @@ class TableAppend {
   std::vector<ManifestFile> manifests_;      // Of this commit; empty until the first attempt.
   std::vector<PendingFile> manifest_files_;  // Those of them that are not written yet.
   std::vector<std::string> doubtful_files_;
+  std::string folder_;  // Of the metadata of the base at hand.
+  std::unique_ptr<ManifestMerger> merger_;
   std::vector<Written> attempts_;
 };
 

@@ -209,7 +209,8 @@ class TableCommitter::CommitRun {
       Result<TableAppend::Attempt> attempt =
           tables_[i].Prepare(owner_.io_, owner_.cache_, bases[i], properties, now_ms);
       if (!attempt.has_value()) {
-        if (attempt.error().kind == ErrorKind::kNotFound) {
+        if (attempt.error().kind == ErrorKind::kNotFound ||
+            attempt.error().kind == ErrorKind::kCorrupt) {
           return std::unexpected(WhyGone(bases[i], attempt.error()));
         }
         return std::unexpected(std::move(attempt).error());
@@ -219,17 +220,18 @@ class TableCommitter::CommitRun {
     return attempts;
   }
 
-  /// A file of the base is missing: either the base is no longer the base, and somebody cleaned up
-  /// after it, or the table is damaged.
+  /// A file of the base is missing or broken: either the base is no longer the base, and somebody
+  /// cleaned up after it, or the table is damaged.
   [[nodiscard]] Error WhyGone(const LoadedTable& base, const Error& missing) const {
     const Result<std::string> now = owner_.catalog_.MetadataLocation(base.table);
     if (!now.has_value()) return now.error();
     if (*now != base.metadata_location) {
       return {ErrorKind::kConflict, "the table changed while it was read " + missing.message};
     }
-    return {ErrorKind::kCorrupt,
-            fmt::format("a file that the table refers to is missing table={} cause=\"{}\"",
-                        base.table.ToText(), missing.message)};
+    return {
+        ErrorKind::kCorrupt,
+        fmt::format("a file that the table refers to is missing or broken table={} cause=\"{}\"",
+                    base.table.ToText(), missing.message)};
   }
 
   [[nodiscard]] Status WriteAll(std::vector<TableAppend::Attempt>& attempts) {
@@ -279,7 +281,7 @@ class TableCommitter::CommitRun {
       }
       cache.Drop(bases[i].metadata_location);
       cache.NoteTable(attempt.next);
-      if (attempt_ > 1) Delete(tables_[i].Garbage(&attempt.next));
+      Delete(tables_[i].Garbage(&attempt.next));
       if (DeletesOldMetadata(*attempt.next.metadata)) Delete(attempt.fallen_off_the_log);
       report.tables.push_back(std::move(attempt.next));
     }

@@ -23,6 +23,7 @@ using ::testing::IsEmpty;
 struct Setting {
   int attempts_max;
   CommitFault catalog;
+  bool merging = false;
 };
 
 class TableCommitterUnderFaults : public ::testing::TestWithParam<Setting> {};
@@ -38,7 +39,8 @@ TEST_P(TableCommitterUnderFaults, LeavesBothTablesWholeWhateverFileOperationFail
       TableCommitterOptions options = TableWorld::DefaultOptions();
       options.retry.max_attempts = GetParam().attempts_max;
       TableWorld world(std::make_unique<MemoryCatalog>(), options);
-      world.CreateTable("a");
+      const Properties merging = {{"commit.manifest.min-count-to-merge", "2"}};
+      world.CreateTable("a", GetParam().merging ? merging : Properties{});
       world.CreateTable("b");
       ASSERT_THAT(world.Commit({TableWorld::Append("a", {"old"})}), IsOk());
       world.cache.Clear();
@@ -88,14 +90,17 @@ std::string NameOf(const ::testing::TestParamInfo<Setting>& instance) {
   static constexpr const char* kNames[] = {"Well",      "Conflict",    "Outage", "LostRequest",
                                            "LostReply", "LateRequest", "Invalid"};
   return std::string(kNames[static_cast<int>(instance.param.catalog)]) + "In" +
-         std::to_string(instance.param.attempts_max);
+         std::to_string(instance.param.attempts_max) + (instance.param.merging ? "Merging" : "");
 }
 
 INSTANTIATE_TEST_SUITE_P(
     , TableCommitterUnderFaults,
     ::testing::Values(Setting{1, CommitFault::kNone}, Setting{4, CommitFault::kNone},
                       Setting{1, CommitFault::kLostReply}, Setting{4, CommitFault::kLostReply},
-                      Setting{4, CommitFault::kConflict}, Setting{4, CommitFault::kLateRequest}),
+                      Setting{4, CommitFault::kConflict}, Setting{4, CommitFault::kLateRequest},
+                      Setting{1, CommitFault::kNone, true},
+                      Setting{4, CommitFault::kConflict, true},
+                      Setting{4, CommitFault::kLateRequest, true}),
     NameOf);
 
 }  // namespace

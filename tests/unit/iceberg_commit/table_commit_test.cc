@@ -411,6 +411,42 @@ TEST(TableCommitter, DeletesMetadataThatFellOffTheLogOnlyIfAsked) {
   }
 }
 
+TEST(TableCommitter, KeepsManifestsFewByMergingThem) {
+  for (const bool retried : {false, true}) {
+    TableWorld world;
+    world.CreateTable("logs", {{"commit.manifest.min-count-to-merge", "3"}});
+    std::vector<std::string> names;
+    for (int i = 0; i < 8; ++i) {
+      names.push_back(std::to_string(i));
+      if (retried) world.catalog.Script({CommitFault::kConflict, CommitFault::kLostReply});
+      ASSERT_THAT(world.Commit({TableWorld::Append("logs", {names.back()})}), IsOk());
+      EXPECT_EQ(world.FilesIn("logs"), names);
+      EXPECT_THAT(world.Unreachable("logs"), IsEmpty());
+    }
+    const TableMetadata metadata = world.Current("logs");
+    const std::vector<ManifestFile> list =
+        world.ReadList(metadata.current_snapshot()->manifest_list);
+    EXPECT_LE(list.size(), 3U);
+    std::int64_t sequence_number = 0;
+    for (const ManifestFile& manifest : list) {
+      for (const ManifestEntry& entry : world.ReadManifest(manifest, metadata)) {
+        sequence_number += entry.sequence_number.value_or(-100);
+      }
+    }
+    EXPECT_EQ(sequence_number, 1 + 2 + 3 + 4 + 5 + 6 + 7 + 8);
+  }
+}
+
+TEST(TableCommitter, MergesNothingIfTheTableSaysSo) {
+  TableWorld world;
+  world.CreateTable("logs", {{"commit.manifest.min-count-to-merge", "2"},
+                             {"commit.manifest-merge.enabled", "false"}});
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_THAT(world.Commit({TableWorld::Append("logs", {std::to_string(i)})}), IsOk());
+  }
+  EXPECT_EQ(world.ReadList(world.Current("logs").current_snapshot()->manifest_list).size(), 5U);
+}
+
 TEST(TableCommitter, CreatesATableAndItsNamespaceOnce) {
   TableWorld world;
   const LoadedTable first = world.CreateTable("logs");
