@@ -21,12 +21,14 @@ namespace signaldb {
 using Position = std::uint64_t;
 
 struct DurableLogOptions {
-  std::string dir;                                ///< Absolute. Locked against other processes.
-  std::uint64_t segment_bytes = 64ULL << 20;      ///< A segment is sealed once it holds this much.
-  std::uint64_t bytes_max = 4ULL << 30;           ///< On disk; an append beyond it is refused.
-  std::uint64_t record_bytes_max = 128ULL << 20;  ///< A longer record is kInvalid.
-  std::uint64_t pending_bytes_max =
-      256ULL << 20;  ///< Waiting for an fsync; beyond it appends are refused.
+  std::string dir;                            ///< Absolute. Locked against other processes.
+  std::uint64_t segment_bytes = 64ULL << 20;  ///< A segment is sealed once it holds this much.
+  std::uint64_t bytes_max = 4ULL << 30;       ///< On disk; an append beyond it is refused.
+  /// A longer record is kInvalid, as is one that is longer than half of `bytes_max`, or than
+  /// `pending_bytes_max`: it would never fit.
+  std::uint64_t record_bytes_max = 128ULL << 20;
+  /// Waiting for an fsync; beyond it appends are refused.
+  std::uint64_t pending_bytes_max = 256ULL << 20;
 };
 
 /// One record as the log keeps it: opaque header and body. The log knows nothing of OTLP.

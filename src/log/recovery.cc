@@ -18,7 +18,7 @@ constexpr std::size_t kCopyBytes = 1 << 20;
 /// Larger numbers in names are no work of ours; keeps sums from overflowing.
 constexpr std::uint64_t kNumberMax = std::numeric_limits<std::uint64_t>::max() / 4;
 
-void Warn(EventListener& events, Severity severity, std::string message,
+void Tell(EventListener& events, Severity severity, std::string message,
           std::vector<std::pair<std::string_view, std::string>> fields) {
   events.Log({.severity = severity,
               .module = kModule,
@@ -103,7 +103,7 @@ class Recovery {
                       PathOf(kIdentityFileName)));
     }
     log_.uuid = *witness;
-    Warn(events_, Severity::kWarning,
+    Tell(events_, Severity::kWarning,
          "identity of the log was lost and is restored from its segments",
          {{"uuid", ToString(log_.uuid)}, {"dir", dir_}});
     return ReplaceFile(files_, PathOf(kIdentityFileName),
@@ -117,7 +117,7 @@ class Recovery {
                     ReadStateFile(files_, PathOf(kCursorFileName), StateKind::kCursor));
     log_.uuid = UuidV4(random_);
     if (cursor.found != StateFound::kMissing) {
-      Warn(events_, Severity::kError, "the log has lost all its segments and begins anew",
+      Tell(events_, Severity::kError, "the log has lost all its segments and begins anew",
            {{"uuid", ToString(log_.uuid)}, {"dir", dir_}});
     }
     return ReplaceFile(files_, PathOf(kIdentityFileName),
@@ -234,8 +234,9 @@ class Recovery {
       }
       // The mark names the last position, too: the record itself may be among the damage.
       scan.segment.last = std::max(scan.segment.last, std::min(item.position, after.limit - 1));
-      if (damage.bytes > 0)
+      if (damage.bytes > 0) {
         scan.repairs.push_back(MakeRepair(SegmentRepair::Kind::kSetAside, scan, damage));
+      }
       damage = {};
     }
     const bool complete = !after.previous.has_value() || scan.segment.last >= *after.previous ||
@@ -265,13 +266,13 @@ class Recovery {
     if (cursor.found == StateFound::kMissing) return {};
     const bool ours = cursor.found == StateFound::kGood && cursor.state.uuid == log_.uuid;
     if (!ours || cursor.state.value > kNumberMax) {
-      Warn(events_, Severity::kWarning, "the log's cursor is unreadable, more is replayed",
+      Tell(events_, Severity::kWarning, "the log's cursor is unreadable, more is replayed",
            {{"path", path}});
       return {};
     }
     if (cursor.state.value >= log_.next) {
       // Segments are gone. Their positions may stand in tables, so they stay used.
-      Warn(events_, Severity::kError,
+      Tell(events_, Severity::kError,
            "the log's cursor is ahead of its records, segments were lost",
            {{"path", path},
             {"cursor", fmt::to_string(cursor.state.value)},
@@ -393,7 +394,7 @@ void RepairLog(FileSystem& files, EventListener& events, const std::string& dir,
     } else if (done.has_value() && segment != log.segments.end()) {
       segment->bytes = repair.range.offset;
     }
-    Warn(events, repair.kind == SegmentRepair::Kind::kCutTail ? Severity::kInfo : Severity::kError,
+    Tell(events, repair.kind == SegmentRepair::Kind::kCutTail ? Severity::kInfo : Severity::kError,
          std::string(WhatHappened(repair.kind)),
          {{"path", repair.path},
           {"offset", fmt::to_string(repair.range.offset)},

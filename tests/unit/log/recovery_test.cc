@@ -180,6 +180,19 @@ TEST(LogRecovery, GoesOnWhenDamageCannotBeSetAside) {
   EXPECT_THAT(ReadLog(*sample.rig.log), IsOkAnd(Eq(Without(sample.contents, {2}))));
 }
 
+TEST(LogRecovery, LeavesATornTailUntilItsPositionsAreRemembered) {
+  Sample sample(Ending::kCrashed);
+  std::string damaged = sample.bytes;
+  damaged.back() ^= 1;
+  sample.rig.files.SetCapacity(0);  // no new segment can be made
+  ASSERT_THAT(sample.OpenOn(damaged), IsOkAnd(SizeIs(2)));
+  sample.rig.log.reset();
+  EXPECT_THAT(sample.rig.files.ReadWhole(sample.path), Optional(Eq(damaged)));
+  sample.rig.files.SetCapacity(std::nullopt);
+  ASSERT_THAT(sample.rig.Open(), IsOk());
+  EXPECT_THAT(AppendAndWait(*sample.rig.log, "h", "b"), IsOkAnd(Gt(3U)));
+}
+
 TEST(LogRecovery, RejectsStaleBytesThatLookValid) {
   Sample sample(Ending::kCrashed);
   const std::string frame = sample.bytes.substr(sample.ends[1], sample.ends[2] - sample.ends[1]);
