@@ -105,7 +105,14 @@ struct Connection {
   int fd = -1;
   Nanos head_deadline = kNever;        // The next head must be complete by then.
   std::shared_ptr<Exchange> exchange;  // The request in progress.
+  bool ended = false;                  // At the last look the client had sent its last byte.
 };
+
+/// The client has closed its side, and all it sent has been taken from the socket.
+bool HasEnded(int fd) {
+  char byte = 0;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
 
 class MicrohttpdServer final : public HttpServer {
  public:
@@ -461,14 +468,21 @@ MHD_Result MicrohttpdServer::Send(MHD_Connection* connection, const HttpResponse
   return queued;
 }
 
-// libmicrohttpd's timeout starts anew with every byte, so a client that sends one now and then
-// could hold its connection for ever. This ends those whose request head does not become complete.
+// Ends clients that libmicrohttpd would keep too long. Its timeout starts anew with every byte, so
+// one that sends a byte now and then could hold its connection for ever. And an end that arrives
+// together with the last bytes goes unnoticed (the event is edge-triggered, the read was short), so
+// that half a body would keep its share of the budget until the idle timeout. Two looks, one
+// interval apart, since at the first one a complete request may be just about to be handed over.
 void MicrohttpdServer::Reap(std::stop_token stop) {
   while (clock_.SleepFor(kReapInterval, stop)) {
     const Nanos now = clock_.MonotonicNow();
     const std::scoped_lock lock(mutex_);
     for (Connection* connection : connections_) {
-      if (now < connection->head_deadline) continue;
+      const Exchange* exchange = connection->exchange.get();
+      const bool waits = exchange != nullptr && exchange->handed_over.load();
+      const bool ended = !waits && HasEnded(connection->fd);
+      const bool leaves = std::exchange(connection->ended, ended) && ended;
+      if (!leaves && now < connection->head_deadline) continue;
       shutdown(connection->fd, SHUT_RDWR);
       connection->head_deadline = kNever;
     }
