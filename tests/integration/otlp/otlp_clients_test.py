@@ -82,7 +82,8 @@ def receiver():
 def tls(tmp_path):
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", tmp_path / "key.pem",
+         "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", tmp_path / "key.pem",
          "-out", tmp_path / "cert.pem"], check=True, capture_output=True)
     server = Receiver(tmp_path / "cert.pem", tmp_path / "key.pem")
     server.certificate = tmp_path / "cert.pem"
