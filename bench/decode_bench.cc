@@ -38,4 +38,3 @@ SIGNALDB_DECODE_BENCH(metrics, kMetrics);
 
 }  // namespace
 }  // namespace signaldb
-

@@ -2,7 +2,6 @@
 // configuration.
 
 #include <cstdlib>
-#include <filesystem>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -24,13 +23,7 @@ enum ExitCode : int { kDone = 0, kWrongUsage = 2 };
 
 Result<LoadedConfiguration> Load(const ConfigurationArguments& arguments) {
   PosixFileSystem files;
-  std::error_code failed;
-  const std::string here = std::filesystem::current_path(failed).string();
-  if (failed) {
-    return Fail(ErrorKind::kInvalid, "the working directory is gone: " + failed.message());
-  }
-  SIGNALDB_ASSIGN(const auto sources, GatherSources(files, arguments, environ, here));
-  return LoadConfiguration(sources);
+  return LoadForProcess(files, arguments, environ);
 }
 
 /// Prints the configuration in force, or that there is one.

@@ -43,6 +43,18 @@ Result<ConfigurationSources> GatherSources(FileSystem& files, ConfigurationArgum
   return sources;
 }
 
+Result<LoadedConfiguration> LoadForProcess(FileSystem& files, ConfigurationArguments arguments,
+                                           const char* const* environment) {
+  std::error_code failed;
+  const std::string here = std::filesystem::current_path(failed).string();
+  if (failed) {
+    return Fail(ErrorKind::kInvalid, "the working directory is gone: " + failed.message());
+  }
+  SIGNALDB_ASSIGN(const auto sources,
+                  GatherSources(files, std::move(arguments), environment, here));
+  return LoadConfiguration(sources);
+}
+
 Result<std::string> ReadTextFile(FileSystem& files, const std::string& path,
                                  std::size_t bytes_max) {
   std::error_code failed;

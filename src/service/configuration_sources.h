@@ -28,6 +28,12 @@ struct ConfigurationArguments {
                                                          const char* const* environment,
                                                          std::string working_directory);
 
+/// The configuration of this process: GatherSources in its working directory, then
+/// LoadConfiguration. Errors: theirs, and kInvalid if the working directory is gone.
+[[nodiscard]] Result<LoadedConfiguration> LoadForProcess(FileSystem& files,
+                                                         ConfigurationArguments arguments,
+                                                         const char* const* environment);
+
 /// The text of a file an operator named: it may be a symbolic link, as in mounted secrets.
 /// Errors: kNotFound, kInvalid (longer than `bytes_max`), kUnavailable.
 [[nodiscard]] Result<std::string> ReadTextFile(FileSystem& files, const std::string& path,
