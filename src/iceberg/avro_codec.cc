@@ -16,7 +16,8 @@ namespace {
 
 constexpr int kRawWindowBitsMax = 15;
 constexpr int kRawWindowBitsMin = 9;
-constexpr int kDeflateLevel = 6;
+// Twice as fast as level 6 and 4 % larger on manifests of telemetry tables (bench/manifest_bench).
+constexpr int kDeflateLevel = 1;
 /// PyIceberg leaves most of zlib's checksum behind the data.
 constexpr uInt kZlibChecksumBytes = 4;
 constexpr std::size_t kFirstBufferBytes = 4096;

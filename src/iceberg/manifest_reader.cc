@@ -176,26 +176,11 @@ struct PartitionPlan {
   std::vector<Type> types;
 };
 
-/// The types of the spec's fields under the newest schema that still has their columns: a spec may
-/// be older than the current schema, and its values must not lose their type with the column.
-Result<std::vector<Type>> TypesOfSpec(const PartitionSpec& spec, const TableMetadata& metadata) {
-  SIGNALDB_ASSIGN(std::vector<Type> types, PartitionTypes(spec, metadata.schema()));
-  for (auto schema = metadata.schemas.rbegin(); schema != metadata.schemas.rend(); ++schema) {
-    const bool complete =
-        std::ranges::none_of(types, [](const Type& type) { return type.id() == TypeId::kUnknown; });
-    if (complete) break;
-    SIGNALDB_ASSIGN(const std::vector<Type> older, PartitionTypes(spec, **schema));
-    for (std::size_t i = 0; i < types.size(); ++i) {
-      if (types[i].id() == TypeId::kUnknown) types[i] = older[i];
-    }
-  }
-  return types;
-}
-
 Result<PartitionPlan> PlanPartition(const AvroSchema& record, const PartitionSpec& spec,
                                     const TableMetadata& metadata) {
   PartitionPlan plan;
-  SIGNALDB_ASSIGN(plan.types, TypesOfSpec(spec, metadata));
+  // Where the column is gone the type is unknown, and the file's own type decides.
+  SIGNALDB_ASSIGN(plan.types, PartitionTypes(spec, metadata.schema()));
   std::vector<std::string> names;
   names.reserve(spec.fields.size());
   std::vector<KnownAvroField> known;
@@ -422,6 +407,9 @@ Status CheckRanges(const ManifestEntry& entry) {
   return {};
 }
 
+/// Room is made for this many entries at once at most, whatever a block claims to hold.
+constexpr std::size_t kReservedEntriesMax = 10'000;
+
 Result<std::vector<ManifestEntry>> DecodeEntries(std::string_view bytes, const ManifestFile& file,
                                                  const TableMetadata& metadata) {
   const PartitionSpec* spec = metadata.SpecById(file.partition_spec_id);
@@ -442,7 +430,9 @@ Result<std::vector<ManifestEntry>> DecodeEntries(std::string_view bytes, const M
     if (static_cast<std::uint64_t>(block->count) > objects.size()) {
       return Fail(ErrorKind::kCorrupt, "a block counts more entries than its bytes can hold");
     }
-    for (std::int64_t i = 0; i < block->count; ++i) {
+    const auto count = static_cast<std::size_t>(block->count);
+    entries.reserve(entries.size() + std::min(count, kReservedEntriesMax));
+    for (std::size_t i = 0; i < count; ++i) {
       ManifestEntry& entry = entries.emplace_back();
       reader.Read(decoder, entry);
       if (!decoder.ok()) return Fail(ErrorKind::kCorrupt, decoder.fault());

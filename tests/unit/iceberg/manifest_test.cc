@@ -600,7 +600,7 @@ TEST(ManifestDecoding, PromotesPartitionValuesWithTheirColumns) {
               ElementsAre(Literal{std::int64_t{-7}}, Literal{1.5}, Literal{std::int32_t{19000}}));
 }
 
-TEST(ManifestDecoding, KeepsTheTypeOfAPartitionWhoseColumnIsGone) {
+TEST(ManifestDecoding, KeepsTheValuesOfAPartitionWhoseColumnIsGone) {
   TableMetadata table = SampleTable();
   std::mt19937_64 random(3);
   ManifestEntry entry = RandomEntry(random, table, 0, 1);
