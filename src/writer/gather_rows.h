@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "signaldb/result.h"
+
+namespace arrow {
+class ArrayData;
+class DataType;
+class RecordBatch;
+class Schema;
+}  // namespace arrow
+
+namespace signaldb {
+
+/// Consecutive rows of one batch.
+struct RowSpan {
+  std::uint32_t batch = 0;
+  std::int64_t start = 0;
+  std::int64_t length = 0;
+
+  friend bool operator==(const RowSpan&, const RowSpan&) = default;
+};
+
+/// Puts rows of many batches together, span by span: a few block copies a column instead of a take
+/// a row. Dictionaries are unified once, over all batches.
+///
+/// Fixed-width columns, booleans, strings, dictionary<int32, ...>, lists, maps and structs of these
+/// are copied by own loops; columns with any other type inside go through arrow::Concatenate.
+///
+/// Lifetime: shares the batches. Threads: thread-safe (immutable after Make).
+class RowGatherer {
+ public:
+  /// Errors: kInvalid (batches with different schemas), kUnavailable (memory).
+  [[nodiscard]] static Result<RowGatherer> Make(
+      std::vector<std::shared_ptr<arrow::RecordBatch>> batches);
+
+  /// The rows of `spans`, in that order. One span alone is returned without a copy.
+  /// Errors: kInvalid (a column of strings would exceed 2 GiB: take fewer rows), kUnavailable.
+  [[nodiscard]] Result<std::shared_ptr<arrow::RecordBatch>> Gather(
+      std::span<const RowSpan> spans) const;
+
+ private:
+  // A column, or a child of one, over all batches.
+  struct Node {
+    enum class Kind : std::uint8_t { kFixed, kBool, kText, kDictionary, kList, kStruct, kOther };
+    Kind kind = Kind::kOther;
+    std::shared_ptr<arrow::DataType> type;
+    std::int64_t width = 0;                                  // kFixed: bytes.
+    std::vector<std::shared_ptr<arrow::ArrayData>> sources;  // By batch.
+    bool nullable = false;                                   // Any source has nulls.
+    std::vector<Node> children;
+    std::shared_ptr<arrow::ArrayData> dictionary;     // kDictionary: the unified one.
+    std::vector<std::vector<std::int32_t>> renumber;  // By batch; empty: as it is.
+  };
+  using Spans = std::vector<RowSpan>;
+
+  static Result<Node> MakeNode(std::vector<std::shared_ptr<arrow::ArrayData>> sources);
+  static Result<Node> MakeChild(const Node& parent, std::size_t child);
+  static Status UnifyDictionaries(Node& node);
+
+  static Result<std::shared_ptr<arrow::ArrayData>> GatherNode(const Node& node, const Spans& spans,
+                                                              std::int64_t rows);
+  static Result<std::shared_ptr<arrow::ArrayData>> GatherFixed(const Node& node, const Spans& spans,
+                                                               std::int64_t rows);
+  static Result<std::shared_ptr<arrow::ArrayData>> GatherIndices(const Node& node,
+                                                                 const Spans& spans,
+                                                                 std::int64_t rows);
+  static Result<std::shared_ptr<arrow::ArrayData>> GatherText(const Node& node, const Spans& spans,
+                                                              std::int64_t rows);
+  static Result<std::shared_ptr<arrow::ArrayData>> GatherList(const Node& node, const Spans& spans,
+                                                              std::int64_t rows);
+  static Result<std::shared_ptr<arrow::ArrayData>> GatherStruct(const Node& node,
+                                                                const Spans& spans,
+                                                                std::int64_t rows);
+  static Result<std::shared_ptr<arrow::ArrayData>> GatherOther(const Node& node,
+                                                               const Spans& spans);
+
+  std::vector<std::shared_ptr<arrow::RecordBatch>> batches_;
+  std::shared_ptr<arrow::Schema> schema_;
+  std::vector<Node> columns_;
+};
+
+}  // namespace signaldb

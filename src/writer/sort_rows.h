@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "iceberg/data_file_writer.h"
+#include "iceberg/partition_spec.h"
+#include "iceberg/table_metadata.h"
+#include "signaldb/result.h"
+#include "writer/gather_rows.h"
+
+namespace arrow {
+class RecordBatch;
+}
+
+namespace signaldb {
+
+/// How large a slice may be. A single row above `bytes_max` is a slice of its own.
+struct SliceLimits {
+  std::int64_t rows_max = 50'000;
+  std::int64_t bytes_max = std::int64_t{64} << 20;  ///< Of Arrow memory.
+};
+
+/// Rows of many batches, divided by partition and sorted by the table's sort order, cut into slices
+/// that each become a row group.
+///
+/// Rows come in runs: those of one resource stand together and are mostly in time order. So runs
+/// are found and merged, and a slice is put together from spans of rows, not row by row. Rows with
+/// equal keys keep the order in which they came.
+///
+/// Lifetime: shares the batches. Threads: thread-safe (immutable after Make); slices may be
+/// gathered and encoded side by side.
+class SortedRows {
+ public:
+  struct Slice {
+    std::size_t partition = 0;  ///< Index into partitions().
+    std::int64_t rows = 0;
+    std::vector<RowSpan> spans;
+  };
+
+  /// By the current schema, default spec and default sort order of `metadata`. `batches` have the
+  /// same columns; each has its own dictionaries. Empty batches are welcome.
+  /// Errors: kInvalid (batches with different columns; a partition column that does not fit; names
+  /// it), kUnavailable (memory).
+  [[nodiscard]] static Result<SortedRows> Make(
+      const TableMetadata& metadata, std::vector<std::shared_ptr<arrow::RecordBatch>> batches,
+      const SliceLimits& limits);
+
+  /// In the order of first appearance.
+  [[nodiscard]] const std::vector<PartitionValues>& partitions() const { return partitions_; }
+  /// Partition by partition, each in sort order.
+  [[nodiscard]] const std::vector<Slice>& slices() const { return slices_; }
+  /// kUnsorted if the table has no sort order, or one we cannot sort by.
+  [[nodiscard]] RowOrder row_order() const { return row_order_; }
+
+  /// The rows of a slice as one batch with unified dictionaries.
+  /// Errors: kInvalid (strings of a column above 2 GiB), kUnavailable (memory).
+  [[nodiscard]] Result<std::shared_ptr<arrow::RecordBatch>> Gather(const Slice& slice) const;
+
+ private:
+  std::vector<PartitionValues> partitions_;
+  std::vector<Slice> slices_;
+  RowOrder row_order_ = RowOrder::kUnsorted;
+  RowGatherer gatherer_;
+};
+
+}  // namespace signaldb
