@@ -179,6 +179,15 @@ TEST(ParseSchema, RefusesWhatIsNoSchema) {
               IsErrorSaying(ErrorKind::kCorrupt, "offset="));
 }
 
+TEST(ParseSchema, RefusesTextNestedTooDeeply) {
+  const auto nested = [](std::size_t depth) {
+    return R"({"type":"struct","fields":[],"x":)" + std::string(depth, '[') +
+           std::string(depth, ']') + "}";
+  };
+  EXPECT_THAT(ParseSchema(nested(127)), IsOk());
+  EXPECT_THAT(ParseSchema(nested(128)), testing::IsError(ErrorKind::kCorrupt));
+}
+
 TEST(EncodeMetadataFile, PacksIfTheTableSaysSo) {
   auto parsed = ParseTableMetadata(kV2);
   ASSERT_THAT(parsed, IsOk());
