@@ -55,10 +55,9 @@ std::optional<T> ParseInteger(std::string_view text) {
   if (error == std::errc() && stopped == end) return value;
   if (text.find_first_of(".eE") == std::string_view::npos) return std::nullopt;
   const auto real = ParseDouble(text);
-  constexpr double kExactMax = 0x1p53;
-  if (!real || std::abs(*real) > kExactMax || std::trunc(*real) != *real) return std::nullopt;
-  if (*real < static_cast<double>(std::numeric_limits<T>::min()) ||
-      *real > static_cast<double>(std::numeric_limits<T>::max())) {
+  if (!real || std::trunc(*real) != *real) return std::nullopt;
+  const double end_of_range = std::ldexp(1.0, std::numeric_limits<T>::digits);
+  if (*real < static_cast<double>(std::numeric_limits<T>::min()) || *real >= end_of_range) {
     return std::nullopt;
   }
   return static_cast<T>(*real);

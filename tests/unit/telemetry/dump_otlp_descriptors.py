@@ -1,4 +1,4 @@
-"""Writes the descriptors of OTLP's messages, as the package opentelemetry-proto has them, for protoc.
+"""Writes descriptors of OTLP's messages, as the package opentelemetry-proto has them, for protoc.
 
 Strings become bytes, which are the same on the wire: generated classes then take text that is not
 UTF-8 as they find it, and the test can say what should become of it.
