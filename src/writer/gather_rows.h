@@ -58,26 +58,31 @@ class RowGatherer {
   };
   using Spans = std::vector<RowSpan>;
 
-  static Result<Node> MakeNode(std::vector<std::shared_ptr<arrow::ArrayData>> sources);
-  static Result<Node> MakeChild(const Node& parent, std::size_t child);
-  static Status UnifyDictionaries(Node& node);
+  [[nodiscard]] static Result<Node> MakeNode(
+      std::vector<std::shared_ptr<arrow::ArrayData>> sources);
+  [[nodiscard]] static Result<Node> MakeChild(const Node& parent, std::size_t child);
+  [[nodiscard]] static Status UnifyDictionaries(Node& node);
 
-  static Result<std::shared_ptr<arrow::ArrayData>> GatherNode(const Node& node, const Spans& spans,
-                                                              std::int64_t rows);
-  static Result<std::shared_ptr<arrow::ArrayData>> GatherFixed(const Node& node, const Spans& spans,
-                                                               std::int64_t rows);
-  static Result<std::shared_ptr<arrow::ArrayData>> GatherIndices(const Node& node,
-                                                                 const Spans& spans,
-                                                                 std::int64_t rows);
-  static Result<std::shared_ptr<arrow::ArrayData>> GatherText(const Node& node, const Spans& spans,
-                                                              std::int64_t rows);
-  static Result<std::shared_ptr<arrow::ArrayData>> GatherList(const Node& node, const Spans& spans,
-                                                              std::int64_t rows);
-  static Result<std::shared_ptr<arrow::ArrayData>> GatherStruct(const Node& node,
-                                                                const Spans& spans,
-                                                                std::int64_t rows);
-  static Result<std::shared_ptr<arrow::ArrayData>> GatherOther(const Node& node,
-                                                               const Spans& spans);
+  [[nodiscard]] static Result<std::shared_ptr<arrow::ArrayData>> GatherNode(const Node& node,
+                                                                            const Spans& spans,
+                                                                            std::int64_t rows);
+  [[nodiscard]] static Result<std::shared_ptr<arrow::ArrayData>> GatherFixed(const Node& node,
+                                                                             const Spans& spans,
+                                                                             std::int64_t rows);
+  [[nodiscard]] static Result<std::shared_ptr<arrow::ArrayData>> GatherIndices(const Node& node,
+                                                                               const Spans& spans,
+                                                                               std::int64_t rows);
+  [[nodiscard]] static Result<std::shared_ptr<arrow::ArrayData>> GatherText(const Node& node,
+                                                                            const Spans& spans,
+                                                                            std::int64_t rows);
+  [[nodiscard]] static Result<std::shared_ptr<arrow::ArrayData>> GatherList(const Node& node,
+                                                                            const Spans& spans,
+                                                                            std::int64_t rows);
+  [[nodiscard]] static Result<std::shared_ptr<arrow::ArrayData>> GatherStruct(const Node& node,
+                                                                              const Spans& spans,
+                                                                              std::int64_t rows);
+  [[nodiscard]] static Result<std::shared_ptr<arrow::ArrayData>> GatherOther(const Node& node,
+                                                                             const Spans& spans);
 
   std::vector<std::shared_ptr<arrow::RecordBatch>> batches_;
   std::shared_ptr<arrow::Schema> schema_;

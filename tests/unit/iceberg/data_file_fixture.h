@@ -62,9 +62,9 @@ inline std::shared_ptr<arrow::RecordBatch> Rows(
 
 class DataFileTest : public ::testing::Test {
  protected:
-  Result<DataFile> WriteFile(const TableMetadata& table,
-                             const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches,
-                             RowOrder order = RowOrder::kUnsorted) {
+  [[nodiscard]] Result<DataFile> WriteFile(
+      const TableMetadata& table, const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches,
+      RowOrder order = RowOrder::kUnsorted) {
     SIGNALDB_ASSIGN(auto format, DataFileFormat::Make(table));
     SIGNALDB_ASSIGN(auto writer, DataFileWriter::Make(*io_, format, kLocation, {}, order));
     for (const auto& batch : batches) SIGNALDB_TRY(writer->Write(*batch));
