@@ -68,7 +68,7 @@ Status PositionedCommit::Prepare(Share& share) {
   std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
   for (const PositionedRows& message : messages) batches.push_back(message.rows);
   SIGNALDB_ASSIGN(share.files, WriteDataFiles({with_.io, with_.clock, with_.random, with_.events},
-                                              *table.metadata, batches, file_options_));
+                                              *table.metadata, std::move(batches), file_options_));
   share.table_uuid = table.metadata->table_uuid;
   share.schema_id = table.metadata->current_schema_id;
   share.encoded = true;

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "base/clock.h"
@@ -41,7 +40,7 @@ struct FileCollaborators {
 /// may be left behind; no table refers to it).
 [[nodiscard]] Result<std::vector<DataFile>> WriteDataFiles(
     const FileCollaborators& with, const TableMetadata& table,
-    std::span<const std::shared_ptr<arrow::RecordBatch>> batches, const FileOptions& options);
+    std::vector<std::shared_ptr<arrow::RecordBatch>> batches, const FileOptions& options);
 
 /// Deletes files that no table refers to; one that cannot be deleted is logged by name.
 void DeleteFiles(FileIo& io, EventListener& events, const std::vector<DataFile>& files);
