@@ -33,7 +33,7 @@ struct Plan {
   int records = 1'000;
   int in_flight = 4;
   double rate = 0;    // Requests a second; 0: no limit.
-  int variants = 32;  // Different bodies, sent in turn.
+  int variants = 256;  // Different bodies, sent in turn.
 };
 
 Signal SignalOf(const std::string& name) {
