@@ -48,6 +48,7 @@ UNFINISHED = re.compile(r"\b(FIX" + r"ME|TO" + r"DO|XX" + r"X|HA" + r"CK)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.:$}/-])/(home|root|work)/\w")
 
 COLUMNS_MAX = 100
+PYTHON_COLUMNS_MAX = 140  # Scripts hold SQL and tables that only get harder to read when wrapped.
 LINES_MAX = {"src/": 800, "include/": 800, "apps/": 100, "tests/": 1200}
 TEXT_SUFFIXES = {".h", ".cc", ".py", ".md", ".txt", ".cmake", ".json", ".toml", ".sh", ""}
 COLUMN_SUFFIXES = {".h", ".cc", ".py", ".sh"}
@@ -145,9 +146,10 @@ def check_nodiscard(path, text):
 def check_columns(path, text):
     if Path(path).suffix not in COLUMN_SUFFIXES and not path.startswith("tools/"):
         return
+    most = PYTHON_COLUMNS_MAX if path.endswith(".py") else COLUMNS_MAX
     for number, line in enumerate(text.splitlines(), 1):
-        if len(line) > COLUMNS_MAX:
-            yield number, f"{len(line)} columns, {COLUMNS_MAX} are allowed"
+        if len(line) > most:
+            yield number, f"{len(line)} columns, {most} are allowed"
 
 
 def check_length(path, text):
