@@ -5,7 +5,6 @@
 #include <utility>
 
 #include <arrow/api.h>
-#include <arrow/util/byte_size.h>
 #include <fmt/format.h>
 
 #include "pipeline/log_entry.h"
@@ -17,10 +16,22 @@ namespace {
 constexpr std::string_view kModule = "pipeline";
 constexpr Nanos kReplayFlushWait = std::chrono::seconds(10);
 
+// What the columns hold of the heap: buffers grow by doubling, so their capacity is what counts.
+std::int64_t CapacityOf(const arrow::ArrayData& data) {
+  std::int64_t bytes = 0;
+  for (const auto& buffer : data.buffers) {
+    if (buffer != nullptr) bytes += buffer->capacity();
+  }
+  for (const auto& child : data.child_data) bytes += CapacityOf(*child);
+  if (data.dictionary != nullptr) bytes += CapacityOf(*data.dictionary);
+  return bytes;
+}
+
 std::int64_t BytesOf(const DecodedRequest& decoded) {
   std::int64_t bytes = 0;
-  for (const DecodedTable& table : decoded.tables)
-    bytes += arrow::util::TotalBufferSize(*table.rows);
+  for (const DecodedTable& table : decoded.tables) {
+    for (const auto& column : table.rows->column_data()) bytes += CapacityOf(*column);
+  }
   return bytes;
 }
 

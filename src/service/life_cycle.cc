@@ -33,9 +33,11 @@ namespace {
 constexpr std::string_view kModule = "service";
 constexpr std::size_t kFlushesWaitingMax = 16;
 constexpr Nanos kGraceOfReceivers = std::chrono::seconds(5);
-// Half of the budget waits for commits; the other half is for what a commit needs to sort and
-// encode.
-constexpr std::int64_t kPressureDivisor = 2;
+// What messages hold is half of the budget; the other half is for what a commit needs to sort and
+// encode, for the transports' own buffers, and for what an allocator loses. Cuts begin at half of
+// the messages' share, so that the next one can fill while the last one commits.
+constexpr std::int64_t kMessagesDivisor = 2;
+constexpr std::int64_t kPressureDivisor = 2 * kMessagesDivisor;
 
 struct FlushRequest {
   Nanos deadline;
@@ -70,7 +72,7 @@ struct Service::Parts {
 Service::Service(LoadedConfiguration configuration, Environment environment)
     : configuration_(std::move(configuration)),
       environment_(environment),
-      parts_(std::make_unique<Parts>(configuration_.values.memory.budget)) {}
+      parts_(std::make_unique<Parts>(configuration_.values.memory.budget / kMessagesDivisor)) {}
 
 Service::~Service() {
   parts_->flushes.Close();
