@@ -88,37 +88,34 @@ void IngestPipeline::Accept(IngestRequest request, Done done) {
                                                    .request_id = request.request_id}),
                    .body = request.body,
                    .body_owner = std::move(request.owner)};
-  const Nanos begun = clock_.MonotonicNow();
-  log_.Append(std::move(record), [this, begun, bytes, dataset = std::move(dataset),
-                                  message = std::move(message), answer = std::move(answer),
-                                  request_id = std::move(request.request_id),
-                                  done = std::move(done)](Result<Position> position) mutable {
-    if (!position) {
-      events_.Log({.severity = Severity::kWarning,
-                   .module = kModule,
-                   .message = "request was refused; the client is told to retry",
-                   .fields = {{"request_id", request_id},
-                              {"tenant", dataset.tenant},
-                              {"dataset", dataset.dataset},
-                              {"error", position.error().message}}});
-      return done(Refusal(std::move(position).error()));
-    }
-    events_.Observe("signaldb_writer_log_append_duration_seconds",
-                    std::chrono::duration<double>(clock_.MonotonicNow() - begun).count());
-    if (events_.Wants(kModule, Severity::kDebug)) {
-      events_.Log({.severity = Severity::kDebug,
-                   .module = kModule,
-                   .message = "request is durable",
-                   .fields = {{"request_id", request_id},
-                              {"tenant", dataset.tenant},
-                              {"dataset", dataset.dataset},
-                              {"position", std::to_string(*position)}}});
-    }
-    message.position = *position;
-    message.hold.Resize(bytes);
-    scheduler_.Add(dataset, std::move(message));
-    done(std::move(answer));
-  });
+  log_.Append(std::move(record),
+              [this, bytes, dataset = std::move(dataset), message = std::move(message),
+               answer = std::move(answer), request_id = std::move(request.request_id),
+               done = std::move(done)](Result<Position> position) mutable {
+                if (!position) {
+                  events_.Log({.severity = Severity::kWarning,
+                               .module = kModule,
+                               .message = "request was refused; the client is told to retry",
+                               .fields = {{"request_id", request_id},
+                                          {"tenant", dataset.tenant},
+                                          {"dataset", dataset.dataset},
+                                          {"error", position.error().message}}});
+                  return done(Refusal(std::move(position).error()));
+                }
+                if (events_.Wants(kModule, Severity::kDebug)) {
+                  events_.Log({.severity = Severity::kDebug,
+                               .module = kModule,
+                               .message = "request is durable",
+                               .fields = {{"request_id", request_id},
+                                          {"tenant", dataset.tenant},
+                                          {"dataset", dataset.dataset},
+                                          {"position", std::to_string(*position)}}});
+                }
+                message.position = *position;
+                message.hold.Resize(bytes);
+                scheduler_.Add(dataset, std::move(message));
+                done(std::move(answer));
+              });
 }
 
 void IngestPipeline::Count(Signal signal, const DecodedRequest& decoded) {
