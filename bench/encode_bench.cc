@@ -44,15 +44,22 @@ T Check(Result<T> result) {
   return std::move(*result);
 }
 
-std::vector<std::shared_ptr<arrow::RecordBatch>> DecodedBatches(Signal signal, TableKind kind) {
+/// How the times of requests lie to each other.
+enum class Senders : std::uint8_t {
+  kInTurn,  ///< Each request begins in the middle of the one before.
+  kAtOnce,  ///< All at the same time: rows of one service interleave one by one.
+};
+
+std::vector<std::shared_ptr<arrow::RecordBatch>> DecodedBatches(Signal signal, TableKind kind,
+                                                                Senders senders) {
   std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
   for (int i = 0; i < kRequests; ++i) {
     testing::OtlpSampleOptions sample;
     sample.seed = static_cast<std::uint64_t>(i) + 1;
     sample.records = kRecordsPerRequest;
     sample.first_sequence = static_cast<std::uint64_t>(i) * kRecordsPerRequest;
-    // Senders overlap: each request begins in the middle of the one before.
-    sample.first_time_unix_nano += static_cast<std::uint64_t>(i) * 500'000'000;
+    const std::uint64_t apart = senders == Senders::kInTurn ? 500'000'000 : 1'000;
+    sample.first_time_unix_nano += static_cast<std::uint64_t>(i) * apart;
     DecodeOptions options;
     options.received_at = Nanos(static_cast<std::int64_t>(sample.first_time_unix_nano));
     const std::string request = testing::MakeOtlpRequest(signal, sample);
@@ -181,9 +188,10 @@ std::int64_t SortOnly(const TableMetadata& metadata,
   return bytes;
 }
 
-void CompareWriters(std::string_view name, Signal signal, TableKind kind) {
+void CompareWriters(std::string_view name, Signal signal, TableKind kind, Senders senders) {
   const TableDefinition& definition = DefinitionOf(kind);
-  const auto batches = DecodedBatches(signal, kind);
+  const auto batches = DecodedBatches(signal, kind, senders);
+  if (batches.empty()) return;
   const TableMetadata metadata = MetadataOf(definition);
   const auto table = PlainTable(batches, *definition.schema);
   const std::int64_t rows = table->num_rows();
@@ -200,7 +208,17 @@ void CompareWriters(std::string_view name, Signal signal, TableKind kind) {
 }  // namespace
 }  // namespace signaldb
 
-int main() {
-  signaldb::CompareWriters("logs", signaldb::Signal::kLogs, signaldb::TableKind::kLogs);
+int main(int argc, char** argv) {
+  using signaldb::Senders;
+  using signaldb::Signal;
+  using signaldb::TableKind;
+  const std::string_view only = argc > 1 ? argv[1] : "";
+  const auto run = [&](std::string_view name, Signal signal, TableKind kind, Senders senders) {
+    if (only.empty() || name == only) signaldb::CompareWriters(name, signal, kind, senders);
+  };
+  run("logs", Signal::kLogs, TableKind::kLogs, Senders::kInTurn);
+  run("logs_at_once", Signal::kLogs, TableKind::kLogs, Senders::kAtOnce);
+  run("traces", Signal::kTraces, TableKind::kTraces, Senders::kInTurn);
+  run("metrics_gauge", Signal::kMetrics, TableKind::kMetricsGauge, Senders::kInTurn);
   return 0;
 }
