@@ -5,6 +5,7 @@
 #include <arrow/buffer.h>
 #include <arrow/util/compression.h>
 #include <fmt/format.h>
+#define ZSTD_STATIC_LINKING_ONLY  // For ZSTD_c_literalCompressionMode.
 #include <zstd.h>
 
 #include "iceberg/arrow_error.h"
@@ -24,6 +25,9 @@ class NoCompressor final : public PageCompressor {
   }
 };
 
+// Random ids have no repetitions to find, and looking for them takes most of the time. So at fast
+// levels the head of a large page is compressed with and without the search; where the search
+// hardly helps, the page goes without, by entropy coding alone.
 class ZstdCompressor final : public PageCompressor {
  public:
   ZstdCompressor(ZSTD_CCtx* context, int level) : context_(context), level_(level) {}
@@ -35,8 +39,15 @@ class ZstdCompressor final : public PageCompressor {
     const std::size_t bound = ZSTD_compressBound(page.size());
     out_.Clear();
     std::uint8_t* to = out_.Reserve(bound);
-    const std::size_t size =
-        ZSTD_compressCCtx(context_, to, bound, page.data(), page.size(), level_);
+    Search search = Search::kFull;
+    if (level_ <= kFastLevelMax && page.size() >= kTrialPageBytesMin) {
+      const std::size_t with = Run(Search::kFull, page.data(), kTrialBytes, to, bound);
+      const std::size_t without = Run(Search::kSkip, page.data(), kTrialBytes, to, bound);
+      if (ZSTD_isError(without) == 0 && without * 100 <= with * kLossPercentMax) {
+        search = Search::kSkip;
+      }
+    }
+    const std::size_t size = Run(search, page.data(), page.size(), to, bound);
     if (ZSTD_isError(size) != 0) {
       return Fail(ErrorKind::kInternal,
                   fmt::format("compressing a page: {}", ZSTD_getErrorName(size)));
@@ -46,6 +57,27 @@ class ZstdCompressor final : public PageCompressor {
   }
 
  private:
+  enum class Search : std::uint8_t { kFull, kSkip };
+
+  static constexpr int kFastLevelMax = 1;
+  static constexpr std::size_t kTrialBytes = 16 << 10;
+  static constexpr std::size_t kTrialPageBytesMin = 8 * kTrialBytes;
+  static constexpr std::size_t kLossPercentMax = 110;
+  static constexpr int kFarApart = 4096;  // Bytes between two looks for a repetition.
+
+  std::size_t Run(Search search, const std::uint8_t* from, std::size_t count, std::uint8_t* to,
+                  std::size_t bound) {
+    ZSTD_CCtx_reset(context_, ZSTD_reset_session_and_parameters);
+    ZSTD_CCtx_setParameter(context_, ZSTD_c_compressionLevel, level_);
+    if (search == Search::kSkip) {
+      ZSTD_CCtx_setParameter(context_, ZSTD_c_strategy, ZSTD_fast);
+      ZSTD_CCtx_setParameter(context_, ZSTD_c_targetLength, kFarApart);
+      // A wide step alone would switch off entropy coding as well.
+      ZSTD_CCtx_setParameter(context_, ZSTD_c_literalCompressionMode, ZSTD_ps_enable);
+    }
+    return ZSTD_compress2(context_, to, bound, from, count);
+  }
+
   ZSTD_CCtx* context_;
   int level_;
   PageBuffer out_;

@@ -63,17 +63,20 @@ Result<Bits> CopyValidity(const std::vector<ArrayDataPtr>& sources, bool nullabl
 }
 
 template <int kWidth>
-void CopyFixed(const std::vector<ArrayDataPtr>& sources, std::span<const RowSpan> spans,
+void CopyFixed(const std::vector<const std::uint8_t*>& values, std::span<const RowSpan> spans,
                std::uint8_t* to) {
   for (const RowSpan& span : spans) {
-    const arrow::ArrayData& source = *sources[span.batch];
-    const std::uint8_t* from = source.buffers[1]->data() + (source.offset + span.start) * kWidth;
+    const std::uint8_t* from = values[span.batch] + span.start * kWidth;
     if (span.length == 1)
       std::memcpy(to, from, kWidth);
     else
       std::memcpy(to, from, static_cast<std::size_t>(span.length * kWidth));
     to += span.length * kWidth;
   }
+}
+
+const std::int32_t* AsOffsets(const std::uint8_t* values) {
+  return reinterpret_cast<const std::int32_t*>(values);
 }
 
 // Appends to the last span if this one continues it.
@@ -112,6 +115,12 @@ Result<RowGatherer> RowGatherer::Make(std::vector<std::shared_ptr<arrow::RecordB
 }
 
 Result<RowGatherer::Node> RowGatherer::MakeNode(std::vector<ArrayDataPtr> sources) {
+  SIGNALDB_ASSIGN(Node node, Classify(std::move(sources)));
+  PointAtValues(node);
+  return node;
+}
+
+Result<RowGatherer::Node> RowGatherer::Classify(std::vector<ArrayDataPtr> sources) {
   Node node;
   node.type = sources[0]->type;
   for (const ArrayDataPtr& source : sources) node.nullable |= source->GetNullCount() > 0;
@@ -153,6 +162,17 @@ Result<RowGatherer::Node> RowGatherer::MakeNode(std::vector<ArrayDataPtr> source
       node.kind = Node::Kind::kFixed;
       node.width = node.type->byte_width();
       return node;
+  }
+}
+
+void RowGatherer::PointAtValues(Node& node) {
+  if (node.kind == Node::Kind::kBool || node.kind == Node::Kind::kStruct ||
+      node.kind == Node::Kind::kOther) {
+    return;
+  }
+  const std::int64_t width = node.kind == Node::Kind::kFixed ? node.width : 4;
+  for (const ArrayDataPtr& source : node.sources) {
+    node.values.push_back(source->buffers[1]->data() + source->offset * width);
   }
 }
 
@@ -245,14 +265,13 @@ Result<ArrayDataPtr> RowGatherer::GatherFixed(const Node& node, const Spans& spa
     SIGNALDB_ASSIGN(values, Allocate(rows * node.width));
     std::uint8_t* to = values->mutable_data();
     if (node.width == 8) {
-      CopyFixed<8>(node.sources, spans, to);
+      CopyFixed<8>(node.values, spans, to);
     } else if (node.width == 4) {
-      CopyFixed<4>(node.sources, spans, to);
+      CopyFixed<4>(node.values, spans, to);
     } else {
       for (const RowSpan& span : spans) {
-        const arrow::ArrayData& source = *node.sources[span.batch];
         const std::int64_t bytes = span.length * node.width;
-        std::memcpy(to, source.buffers[1]->data() + (source.offset + span.start) * node.width,
+        std::memcpy(to, node.values[span.batch] + span.start * node.width,
                     static_cast<std::size_t>(bytes));
         to += bytes;
       }
@@ -267,8 +286,7 @@ Result<ArrayDataPtr> RowGatherer::GatherIndices(const Node& node, const Spans& s
   SIGNALDB_ASSIGN(BufferPtr values, Allocate(rows * 4));
   auto* to = reinterpret_cast<std::int32_t*>(values->mutable_data());
   for (const RowSpan& span : spans) {
-    const arrow::ArrayData& source = *node.sources[span.batch];
-    const auto* from = source.GetValues<std::int32_t>(1) + span.start;
+    const std::int32_t* from = AsOffsets(node.values[span.batch]) + span.start;
     const std::vector<std::int32_t>& renumber = node.renumber[span.batch];
     if (renumber.empty()) {
       std::memcpy(to, from, static_cast<std::size_t>(span.length) * 4);
@@ -292,7 +310,7 @@ Result<ArrayDataPtr> RowGatherer::GatherText(const Node& node, const Spans& span
   SIGNALDB_ASSIGN(Bits validity, CopyValidity(node.sources, node.nullable, spans, rows));
   std::int64_t bytes = 0;
   for (const RowSpan& span : spans) {
-    const auto* offsets = node.sources[span.batch]->GetValues<std::int32_t>(1) + span.start;
+    const std::int32_t* offsets = AsOffsets(node.values[span.batch]) + span.start;
     bytes += offsets[span.length] - offsets[0];
   }
   if (bytes > std::numeric_limits<std::int32_t>::max()) {
@@ -306,13 +324,12 @@ Result<ArrayDataPtr> RowGatherer::GatherText(const Node& node, const Spans& span
   std::uint8_t* out = data->mutable_data();
   std::int32_t at = 0;
   for (const RowSpan& span : spans) {
-    const arrow::ArrayData& source = *node.sources[span.batch];
-    const auto* offsets = source.GetValues<std::int32_t>(1) + span.start;
+    const std::int32_t* offsets = AsOffsets(node.values[span.batch]) + span.start;
     const std::int32_t shift = at - offsets[0];
     for (std::int64_t i = 0; i < span.length; ++i) to[i] = offsets[i] + shift;
     const std::int32_t length = offsets[span.length] - offsets[0];
     if (length > 0) {
-      std::memcpy(out + at, source.buffers[2]->data() + offsets[0],
+      std::memcpy(out + at, node.sources[span.batch]->buffers[2]->data() + offsets[0],
                   static_cast<std::size_t>(length));
     }
     at += length;
@@ -332,7 +349,7 @@ Result<ArrayDataPtr> RowGatherer::GatherList(const Node& node, const Spans& span
   inner.reserve(spans.size());
   std::int64_t at = 0;
   for (const RowSpan& span : spans) {
-    const auto* offsets = node.sources[span.batch]->GetValues<std::int32_t>(1) + span.start;
+    const std::int32_t* offsets = AsOffsets(node.values[span.batch]) + span.start;
     const std::int64_t shift = at - offsets[0];
     for (std::int64_t i = 0; i < span.length; ++i) {
       to[i] = static_cast<std::int32_t>(offsets[i] + shift);

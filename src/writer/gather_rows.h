@@ -51,7 +51,8 @@ class RowGatherer {
     std::shared_ptr<arrow::DataType> type;
     std::int64_t width = 0;                                  // kFixed: bytes.
     std::vector<std::shared_ptr<arrow::ArrayData>> sources;  // By batch.
-    bool nullable = false;                                   // Any source has nulls.
+    std::vector<const std::uint8_t*> values;  // By batch: first value, index or offset.
+    bool nullable = false;                    // Any source has nulls.
     std::vector<Node> children;
     std::shared_ptr<arrow::ArrayData> dictionary;     // kDictionary: the unified one.
     std::vector<std::vector<std::int32_t>> renumber;  // By batch; empty: as it is.
@@ -60,6 +61,9 @@ class RowGatherer {
 
   [[nodiscard]] static Result<Node> MakeNode(
       std::vector<std::shared_ptr<arrow::ArrayData>> sources);
+  [[nodiscard]] static Result<Node> Classify(
+      std::vector<std::shared_ptr<arrow::ArrayData>> sources);
+  static void PointAtValues(Node& node);
   [[nodiscard]] static Result<Node> MakeChild(const Node& parent, std::size_t child);
   [[nodiscard]] static Status UnifyDictionaries(Node& node);
 

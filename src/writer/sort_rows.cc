@@ -40,26 +40,32 @@ class RunMerger {
  private:
   static constexpr std::size_t kShortRun = 8;  // Shorter ones on average are not worth a heap.
 
-  [[nodiscard]] const std::uint64_t* KeyOf(const Run& run, std::int64_t offset) const {
-    return keys_.Of(run.batch, run.start + offset);
+  // A run on its way into the result: `key` is that of its first row.
+  struct Head {
+    const std::uint64_t* key;
+    std::uint32_t run;
+  };
+
+  [[nodiscard]] const std::uint64_t* KeyOf(const Run& run) const {
+    return keys_.Of(run.batch, run.start);
   }
 
   // Equal keys go by the order of the runs, which is that of the rows.
-  [[nodiscard]] bool ComesAfter(std::size_t a, std::size_t b) const {
-    const int order = CompareKeys(KeyOf(runs_[a], 0), KeyOf(runs_[b], 0), keys_.words);
-    return order != 0 ? order > 0 : ordinal_[a] > ordinal_[b];
+  [[nodiscard]] bool ComesBefore(const Head& a, const Head& b) const {
+    const int order = CompareKeys(a.key, b.key, keys_.words);
+    return order != 0 ? order < 0 : a.run < b.run;
   }
 
-  // How many rows of `run` come before the first row of `other`.
-  [[nodiscard]] std::int64_t RowsBefore(std::size_t run, std::size_t other) const {
-    const std::uint64_t* limit = KeyOf(runs_[other], 0);
-    const int tie = ordinal_[run] < ordinal_[other] ? 0 : -1;
+  // How many rows of the run of `head` come before the first row of `other`; at least one.
+  [[nodiscard]] std::int64_t RowsBefore(const Head& head, const Head& other) const {
+    const int tie = head.run < other.run ? 0 : -1;
     const auto before = [&](std::int64_t i) {
-      return CompareKeys(KeyOf(runs_[run], i), limit, keys_.words) <= tie;
+      const std::uint64_t* key = head.key + static_cast<std::size_t>(i) * keys_.words;
+      return CompareKeys(key, other.key, keys_.words) <= tie;
     };
     std::int64_t low = 0;
     std::int64_t step = 1;
-    const std::int64_t length = runs_[run].length;
+    const std::int64_t length = runs_[head.run].length;
     while (low + step < length && before(low + step)) {
       low += step;
       step *= 2;
@@ -72,24 +78,46 @@ class RunMerger {
     return high;
   }
 
+  // Moves the top of the heap down to where it belongs.
+  void SiftDown(std::vector<Head>& heap) const {
+    const Head moved = heap[0];
+    std::size_t at = 0;
+    for (;;) {
+      std::size_t child = 2 * at + 1;
+      if (child >= heap.size()) break;
+      if (child + 1 < heap.size() && ComesBefore(heap[child + 1], heap[child])) ++child;
+      if (!ComesBefore(heap[child], moved)) break;
+      heap[at] = heap[child];
+      at = child;
+    }
+    heap[at] = moved;
+  }
+
+  // The head that is next after the top.
+  [[nodiscard]] const Head& Second(const std::vector<Head>& heap) const {
+    return heap.size() > 2 && ComesBefore(heap[2], heap[1]) ? heap[2] : heap[1];
+  }
+
   std::vector<RowSpan> MergeRuns() {
-    std::vector<std::size_t> heap(runs_.size());
-    ordinal_.resize(runs_.size());
-    for (std::size_t i = 0; i < heap.size(); ++i) heap[i] = ordinal_[i] = i;
-    const auto after = [this](std::size_t a, std::size_t b) { return ComesAfter(a, b); };
-    std::ranges::make_heap(heap, after);
+    std::vector<Head> heap;
+    for (std::size_t i = 0; i < runs_.size(); ++i) {
+      heap.push_back(Head{KeyOf(runs_[i]), static_cast<std::uint32_t>(i)});
+    }
+    std::ranges::sort(heap, [this](const Head& a, const Head& b) { return ComesBefore(a, b); });
     std::vector<RowSpan> spans;
     while (!heap.empty()) {
-      std::ranges::pop_heap(heap, after);
-      Run& run = runs_[heap.back()];
-      const std::int64_t count = heap.size() == 1 ? run.length : RowsBefore(heap.back(), heap[0]);
+      Head& top = heap[0];
+      Run& run = runs_[top.run];
+      const std::int64_t count = heap.size() == 1 ? run.length : RowsBefore(top, Second(heap));
       spans.push_back(RowSpan{run.batch, run.start, count});
       run.start += count;
       run.length -= count;
-      if (run.length == 0)
+      top.key += static_cast<std::size_t>(count) * keys_.words;
+      if (run.length == 0) {
+        top = heap.back();
         heap.pop_back();
-      else
-        std::ranges::push_heap(heap, after);
+      }
+      if (!heap.empty()) SiftDown(heap);
     }
     return spans;
   }
@@ -103,14 +131,13 @@ class RunMerger {
       }
     }
     std::ranges::stable_sort(spans, [this](const RowSpan& a, const RowSpan& b) {
-      return CompareKeys(KeyOf(a, 0), KeyOf(b, 0), keys_.words) < 0;
+      return CompareKeys(KeyOf(a), KeyOf(b), keys_.words) < 0;
     });
     return spans;
   }
 
   const SortKeys& keys_;
   std::vector<Run> runs_;
-  std::vector<std::size_t> ordinal_;
 };
 
 // The runs of each partition: rows that follow each other in a batch and are in order.

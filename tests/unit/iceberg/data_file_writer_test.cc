@@ -1,10 +1,12 @@
 #include "iceberg/data_file_writer.h"
 
+#include <random>
 #include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <arrow/compute/cast.h>
 #include <gmock/gmock.h>
 #include <parquet/metadata.h>
 #include <parquet/schema.h>
@@ -101,6 +103,57 @@ TEST_F(DataFileTest, WritesSlicesOfLargerBatches) {
   EXPECT_EQ(Texts(*Column(*back, "flag")), Texts(*slice->GetColumnByName("flag")));
   EXPECT_EQ(Texts(*Column(*back, "place")), Texts(*slice->GetColumnByName("place")));
   EXPECT_EQ(Texts(*Column(*back, "price")), Texts(*slice->GetColumnByName("price")));
+}
+
+TEST_F(DataFileTest, ReadsBackManyPagesOfRandomRows) {
+  const Type text(TypeId::kString);
+  const auto table = TableOf({Optional(1, "few", text), Optional(2, "many", text),
+                              Optional(3, "number", Type(TypeId::kLong)),
+                              Optional(4, "attributes", Type::Map(5, text, 6, text, false))},
+                             {{"write.parquet.page-row-limit", "700"},
+                              {"write.parquet.compression-codec", "zstd"},
+                              {"write.parquet.compression-level", "1"}});
+  std::mt19937 random(20261122);
+  arrow::StringDictionary32Builder few;
+  arrow::StringBuilder many;
+  arrow::Int64Builder number;
+  auto key = std::make_shared<arrow::StringDictionary32Builder>();
+  auto item = std::make_shared<arrow::StringBuilder>();
+  arrow::MapBuilder attributes(arrow::default_memory_pool(), key, item);
+  const auto must = [](const arrow::Status& status) { ASSERT_TRUE(status.ok()); };
+  const auto null = [&] { return random() % 9 == 0; };
+  for (int i = 0; i < 20'000; ++i) {
+    must(null() ? few.AppendNull() : few.Append(fmt::format("few-{}", random() % 300)));
+    must(null() ? many.AppendNull() : many.Append(fmt::format("{:x}", random() * 1'000'003)));
+    must(null() ? number.AppendNull() : number.Append(i * 1000 + i % 50));
+    if (null()) {
+      must(attributes.AppendNull());
+      continue;
+    }
+    must(attributes.Append());
+    for (std::uint64_t a = random() % 5; a > 0; --a) {
+      must(key->Append(fmt::format("key-{}", random() % 20)));
+      must(null() ? item->AppendNull() : item->Append(fmt::format("{}", random())));
+    }
+  }
+  const auto rows = Rows({{"few", *few.Finish()},
+                          {"many", *many.Finish()},
+                          {"number", *number.Finish()},
+                          {"attributes", *attributes.Finish()}});
+  ASSERT_THAT(WriteFile(table, {rows}), IsOk());
+  const auto back = ReadBack();
+  const auto plain = [](const std::shared_ptr<arrow::Array>& array) {
+    return arrow::compute::Cast(*array, arrow::utf8()).ValueOrDie();
+  };
+  EXPECT_TRUE(Column(*back, "few")->Equals(plain(rows->GetColumnByName("few"))));
+  EXPECT_TRUE(Column(*back, "many")->Equals(rows->GetColumnByName("many")));
+  EXPECT_TRUE(Column(*back, "number")->Equals(rows->GetColumnByName("number")));
+  const auto found = std::static_pointer_cast<arrow::MapArray>(Column(*back, "attributes"));
+  const auto given = std::static_pointer_cast<arrow::MapArray>(rows->GetColumnByName("attributes"));
+  EXPECT_TRUE(found->offsets()->Equals(given->offsets()));
+  EXPECT_TRUE(found->keys()->Equals(plain(given->keys())));
+  EXPECT_TRUE(found->items()->Equals(given->items()));
+  EXPECT_EQ(found->null_count(), given->null_count());
 }
 
 TEST_F(DataFileTest, IgnoresListEntriesUnderNulls) {

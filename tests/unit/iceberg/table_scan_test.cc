@@ -143,6 +143,9 @@ TEST_F(TableScanTest, LeavesOutFilesThatCannotMatch) {
       {"more than the most", {"value", Op::kGreater, Literal{20}}, {}},
       {"from the most on", {"value", Op::kGreaterOrEqual, Literal{20}}, {later.file_path}},
       {"time in an hour", {"time", Op::kGreaterOrEqual, Literal{9 * kHour}}, {later.file_path}},
+      {"time within the last hour",
+       {"time", Op::kLess, Literal{9 * kHour + 1}},
+       {low.file_path, high.file_path, later.file_path}},
       {"time before", {"time", Op::kLess, Literal{2 * kHour}}, {low.file_path}},
   };
   for (const Case& c : cases) EXPECT_EQ(PathsOf({c.predicate}), c.expected) << c.name;
