@@ -12,6 +12,7 @@ from collections import Counter
 import requests
 from pyiceberg.catalog.sql import SqlCatalog
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ["SIGNALDB_WRITER_BINARY"])
 READY_SECONDS = 60
 STOP_SECONDS = 60
