@@ -10,6 +10,14 @@ from opentelemetry.metrics import Observation
 from telemetry import Telemetry
 
 
+def cpu_utilization():
+    yield  # The SDK starts the generator.
+    psutil.cpu_percent()  # The first call in a thread measures nothing yet.
+    yield []
+    while True:
+        yield [Observation(psutil.cpu_percent() / 100)]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--otlp", required=True)
@@ -19,7 +27,7 @@ def main():
     telemetry = Telemetry("host", "http", options.otlp, options.ledger, metric_interval_s=1)
     meter = telemetry.meter
     meter.create_observable_gauge(
-        "system.cpu.utilization", [lambda _: [Observation(psutil.cpu_percent() / 100)]], "1", "Share of CPU time in use")
+        "system.cpu.utilization", [cpu_utilization()], "1", "Share of CPU time in use")
     meter.create_observable_gauge(
         "system.memory.usage", [lambda _: [Observation(psutil.virtual_memory().used)]], "By", "Memory in use")
     meter.create_observable_counter(

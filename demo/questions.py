@@ -45,14 +45,18 @@ def ask_duckdb(data):
         SELECT service_name AS service, span_attributes['http.route'] AS route, count(*) AS requests,
                round(quantile_cont(duration_nanos, 0.5) / 1e6, 1) AS p50_ms, round(quantile_cont(duration_nanos, 0.99) / 1e6, 1) AS p99_ms
         FROM traces WHERE span_kind = 'Server' GROUP BY ALL ORDER BY p99_ms DESC LIMIT 5"""))
-    show("Who logs errors, and how many?", db.sql("""
+    show("Which services log errors?", db.sql("""
         SELECT service_name AS service, severity_text AS severity, count(*) AS lines, max(body) AS example
         FROM logs GROUP BY ALL ORDER BY service, severity"""))
     slowest = db.sql("SELECT trace_id FROM traces WHERE is_root ORDER BY duration_nanos DESC LIMIT 1").fetchone()[0]
-    show(f"What happened in the slowest request, {slowest}?", db.sql(f"""
-        SELECT service_name AS service, span_name AS span, round(duration_nanos / 1e6, 1) AS ms,
-               round((start_time_unix_nano - min(start_time_unix_nano) OVER ()) / 1e6, 1) AS at_ms, status_code AS status
+    show(f"Where did the slowest request spend its time? (trace {slowest})", db.sql(f"""
+        SELECT service_name AS service, span_name AS span,
+               round((start_time_unix_nano - min(start_time_unix_nano) OVER ()) / 1e6, 1) AS begins_at_ms,
+               round(duration_nanos / 1e6, 1) AS takes_ms, events::JSON ->> '$[0].name' AS event
         FROM traces WHERE trace_id = '{slowest}' ORDER BY start_time_unix_nano"""))
+    show("And why did requests fail?", db.sql("""
+        SELECT span_name AS span, status_message AS status, count(*) AS spans
+        FROM traces WHERE status_code = 'Error' GROUP BY ALL ORDER BY spans DESC"""))
 
 
 def ask_pyiceberg(data):
@@ -91,12 +95,14 @@ def compare(data, sent):
     have = Counter(stored(open_catalog(data)))
     kinds = Counter(signal for signal, _ in want.elements())
     missing, surplus = want - have, have - want
-    print(f"   sent and acknowledged: {kinds['span']} spans, {kinds['log']} log records, {kinds['point']} metric points")
-    print(f"   in the tables: {have.total()}; missing: {missing.total()}; double or unknown: {surplus.total()}")
-    for name, difference in (("missing", missing), ("surplus", surplus)):
-        for key, count in list(difference.items())[:5]:
-            print(f"   {name}: {key} x{count}")
-    return not missing and not surplus
+    print(f"   acknowledged    {want.total():>7}   {kinds['span']} spans, {kinds['log']} log records, {kinds['point']} metric points")
+    print(f"   in the tables   {have.total():>7}")
+    print(f"   missing         {missing.total():>7}")
+    print(f"   double          {surplus.total():>7}")
+    for name, difference in (("missing", missing), ("double or never acknowledged", surplus)):
+        for (kind, key), count in list(difference.items())[:5]:
+            print(f"   {name}: {kind} {key}, {count} times")
+    return want.total() > 0 and not missing and not surplus
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ class Shop:
 
     def serve(self, handler):
         route = self.route_of(handler.path)
-        context = propagate.extract(dict(handler.headers))
+        context = propagate.extract({name.lower(): value for name, value in handler.headers.items()})
         attributes = {"http.request.method": handler.command, "http.route": route}
         self.in_flight.add(1)
         begun = time.monotonic()

@@ -1,0 +1,68 @@
+"""The demo works, and its last step really finds what is missing or double."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from writer_process import BINARY, ROOT
+
+sys.path.insert(0, str(ROOT / "demo"))
+import questions  # noqa: E402
+
+SECONDS = 4
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("demo") / "run"
+
+
+@pytest.fixture(scope="module")
+def output(folder):
+    command = [sys.executable, ROOT / "demo/run.py", "--binary", BINARY, "--seconds", str(SECONDS), "--folder", folder]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout + ended.stderr
+    return ended.stdout
+
+
+@pytest.fixture
+def sent(folder, output):
+    return [json.loads(line) for line in (folder / "sent.jsonl").read_text().splitlines()]
+
+
+def test_every_question_has_an_answer(output):
+    for answer in ("shop-web   │ /checkout", "shop-stock │ INFO", "│ charge card", "traces  ", "Done in"):
+        assert answer in output
+    assert " 0 rows" not in output
+
+
+def test_the_programs_have_nothing_to_complain_about(folder, output):
+    for name in ("web", "stock", "host"):
+        assert (folder / f"{name}.log").read_text() == ""
+
+
+def test_the_comparison_accepts_what_was_sent(folder, sent):
+    assert questions.compare(folder / "signaldb-data", sent)
+
+
+@pytest.mark.parametrize("signal", ["span", "log", "point"])
+def test_the_comparison_sees_a_record_that_is_missing_or_double(folder, sent, signal, capsys):
+    one = next(entry for entry in sent if entry["signal"] == signal)
+    lost = {"signal": signal, "key": "never stored"}
+    assert not questions.compare(folder / "signaldb-data", [*sent, lost])
+    assert f"missing: {signal} never stored, 1 times" in capsys.readouterr().out
+    less = list(sent)
+    less.remove(one)
+    assert not questions.compare(folder / "signaldb-data", less)
+    assert f"double or never acknowledged: {signal} {one['key']}, 1 times" in capsys.readouterr().out
+
+
+def test_the_demo_spares_a_folder_that_is_not_its_own(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    ended = subprocess.run([sys.executable, ROOT / "demo/run.py", "--binary", BINARY, "--folder", tmp_path],
+                           capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert "not from a demo" in ended.stderr
+    assert os.listdir(tmp_path) == ["thesis.txt"]
