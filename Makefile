@@ -12,7 +12,7 @@ setup:       ## install what build, tests and demo need (apt packages, .venv)
 	@tools/setup
 
 build: setup ## build the release binary: build/release/signaldb-writer
-	@cmake --preset release
+	@cmake --preset release >/dev/null
 	@cmake --build --preset release --target signaldb-writer
 
 demo: build  ## start the service, send real telemetry, read it back with other engines
@@ -22,7 +22,7 @@ run: build   ## start the service with its defaults, in the foreground
 	@build/release/signaldb-writer run
 
 test: setup  ## build everything and run every test of the default run
-	@cmake --preset dev
+	@cmake --preset dev >/dev/null
 	@cmake --build --preset dev
 	@ctest --preset dev -j$(JOBS) -LE '^nightly$$'
 

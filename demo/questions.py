@@ -1,6 +1,7 @@
 """Questions a person would ask of the demo's tables, put to DuckDB and PyIceberg.
 
-    python -i demo/questions.py DATA_FOLDER       gives you `catalog` (PyIceberg) and `db` (DuckDB, a view for every table)
+    demo/questions.py DATA_FOLDER 'SELECT count(*) FROM logs'     answers one question; every table is a DuckDB view
+    python -i demo/questions.py DATA_FOLDER                       gives you `catalog` (PyIceberg) and `db` (DuckDB)
 """
 
 import importlib.util
@@ -106,8 +107,14 @@ def compare(data, sent):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
+    if not (pathlib.Path(sys.argv[1]) / "catalog.db").exists():
+        sys.exit(f"questions: there is no catalog.db in {sys.argv[1]}; name the writer's data folder")
     catalog = open_catalog(sys.argv[1])
     db = open_duckdb(catalog)
-    print("catalog.list_tables('default.default'); db.sql('SELECT * FROM traces LIMIT 5')")
+    if len(sys.argv) == 3:
+        db.sql(sys.argv[2]).show(max_width=160)
+    else:
+        print("catalog.list_tables('default.default')")
+        print("db.sql('SELECT * FROM traces LIMIT 5')")

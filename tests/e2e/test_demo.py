@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -57,6 +58,35 @@ def test_the_comparison_sees_a_record_that_is_missing_or_double(folder, sent, si
     less.remove(one)
     assert not questions.compare(folder / "signaldb-data", less)
     assert f"double or never acknowledged: {signal} {one['key']}, 1 times" in capsys.readouterr().out
+
+
+def blocks(document, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / document).read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/querying.md"])
+def test_python_in_the_documents_runs(folder, output, document):
+    questions.open_duckdb(questions.open_catalog(folder / "signaldb-data"))  # Puts DuckDB's extensions where it finds them.
+    ended = subprocess.run([sys.executable, "-c", "\n".join(blocks(document, "python"))], cwd=folder,
+                           capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout
+
+
+def test_sql_in_the_documents_has_answers(folder, output):
+    db = questions.open_duckdb(questions.open_catalog(folder / "signaldb-data"))
+    recipes = blocks("docs/querying.md", "sql")
+    assert recipes
+    for recipe in recipes:
+        assert db.sql(recipe).fetchall(), recipe
+
+
+def test_the_question_in_the_readme_has_an_answer(folder, output):
+    command, = (block for block in blocks("README.md", "sh") if "questions.py" in block)
+    ended = subprocess.run(command.replace(" signaldb-data ", f" {folder}/signaldb-data "), shell=True, cwd=ROOT,
+                           capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "/checkout" in ended.stdout
 
 
 def test_the_demo_spares_a_folder_that_is_not_its_own(tmp_path):

@@ -248,3 +248,15 @@ def test_every_commit_is_a_snapshot_that_can_be_read_again(world):
         rows = table.scan(snapshot_id=snapshot.snapshot_id, selected_fields=("service_name",)).to_arrow()
         assert set(rows["service_name"].to_pylist()) == set(SERVICES[:number])
         assert snapshot.summary["total-records"] == str(rows.num_rows)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_reference_lists_the_columns_as_they_are(world, name):
+    section = re.search(rf"^## {name}$(.*?)(?=^## |\Z)", (ROOT / "docs/reference/tables.md").read_text(), re.DOTALL | re.MULTILINE)[1]
+    listed = [tuple(cell.strip() for cell in line.split("|")[1:5]) for line in section.splitlines() if re.match(r"\| \d", line)]
+
+    def type_name(kind):
+        return str(kind) if kind.is_primitive else f"map ({kind.key_id}, {kind.value_id})"
+
+    fields = world.table(name).schema().fields
+    assert listed == [(str(f.field_id), f"`{f.name}`", type_name(f.field_type), "required" if f.required else "") for f in fields]
