@@ -62,7 +62,7 @@ IngestPipeline::CoverageLookup CoverageInTables(TableCommitter& committer, Sourc
     const Result<LoadedTable> table = committer.Load(TelemetryTableId(dataset, kind));
     if (!table && table.error().kind == ErrorKind::kNotFound) return Coverage{};
     if (!table) return std::unexpected(table.error());
-    return CoverageOf(source, table->metadata->properties);
+    return CoverageIn(source, *table->metadata);
   };
 }
 

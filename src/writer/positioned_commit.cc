@@ -13,20 +13,10 @@ constexpr std::string_view kModule = "writer";
 
 double Seconds(Nanos t) { return std::chrono::duration<double>(t).count(); }
 
-std::string RangesText(const SourceKey& source, const std::vector<PositionedRows>& messages) {
-  Coverage covered;
-  for (const PositionedRows& message : messages) covered.Add({message.position, message.position});
-  // Contiguous positions from 1 on collapse into the low mark, which is a range like any other
-  // here.
-  std::string text = source + "=";
-  bool first = true;
-  const auto add = [&](PositionRange range) {
-    text += fmt::format("{}{}-{}", first ? "" : ",", range.first, range.last);
-    first = false;
-  };
-  if (covered.low > 0) add({1, covered.low});
-  for (const PositionRange& range : covered.above) add(range);
-  return text;
+// One range, whatever the gaps: what lies between the messages of a cut has no rows for its tables.
+// Were they all listed, a busy neighbour would make every later metadata file longer.
+std::string RangeText(const SourceKey& source, const std::vector<PositionedRows>& messages) {
+  return fmt::format("{}={}-{}", source, messages.front().position, messages.back().position);
 }
 
 }  // namespace
@@ -47,11 +37,11 @@ void PositionedCommit::Discard(Share& share) {
   share.encoded = false;
 }
 
-Status PositionedCommit::Prepare(Share& share) {
+Status PositionedCommit::Prepare(Share& share, const std::stop_token& stop) {
   SIGNALDB_ASSIGN(const NewTable definition, share.rows.definition());
   SIGNALDB_ASSIGN(const LoadedTable table,
-                  with_.committer.LoadOrCreate(share.rows.table, definition));
-  SIGNALDB_ASSIGN(const Coverage coverage, CoverageOf(source_, table.metadata->properties));
+                  with_.committer.LoadOrCreate(share.rows.table, definition, stop));
+  SIGNALDB_ASSIGN(const Coverage coverage, CoverageIn(source_, *table.metadata));
   std::vector<PositionedRows>& messages = share.rows.messages;
   const std::size_t dropped =
       std::erase_if(messages, [&](const PositionedRows& m) { return coverage.Covers(m.position); });
@@ -81,9 +71,9 @@ TableChange PositionedCommit::ChangeOf(const Share& share, bool& covered) const 
   change.added_files = share.files;
   change.table_uuid = share.table_uuid;
   change.schema_id = share.schema_id;
-  change.summary["signaldb.ranges"] = RangesText(source_, share.rows.messages);
+  change.summary[std::string(kRangesInSummary)] = RangeText(source_, share.rows.messages);
   change.on_base = [this, &share, &covered](const TableMetadata& base) -> Result<Properties> {
-    SIGNALDB_ASSIGN(Coverage coverage, CoverageOf(source_, base.properties));
+    SIGNALDB_ASSIGN(Coverage coverage, CoverageIn(source_, base));
     for (const PositionedRows& message : share.rows.messages) {
       if (!coverage.Covers(message.position)) continue;
       covered = true;
@@ -101,7 +91,7 @@ TableChange PositionedCommit::ChangeOf(const Share& share, bool& covered) const 
 
 Status PositionedCommit::Attempt(std::stop_token stop) {
   const Nanos begun = with_.clock.MonotonicNow();
-  for (Share& share : shares_) SIGNALDB_TRY(Prepare(share));
+  for (Share& share : shares_) SIGNALDB_TRY(Prepare(share, stop));
   with_.events.Observe("signaldb_writer_encode_duration_seconds",
                        Seconds(with_.clock.MonotonicNow() - begun));
 

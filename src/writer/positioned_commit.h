@@ -73,7 +73,7 @@ class PositionedCommit {
     bool encoded = false;
   };
 
-  [[nodiscard]] Status Prepare(Share& share);
+  [[nodiscard]] Status Prepare(Share& share, const std::stop_token& stop);
   [[nodiscard]] TableChange ChangeOf(const Share& share, bool& covered) const;
   void Discard(Share& share);
 

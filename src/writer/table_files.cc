@@ -119,12 +119,31 @@ class PartitionFiles {
   std::optional<Error> error_;
 };
 
+// Values without a column to go to would be lost without a word.
+Status CheckColumnsExist(const TableMetadata& table,
+                         const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches) {
+  for (const auto& batch : batches) {
+    for (int i = 0; i < batch->num_columns(); ++i) {
+      const std::string& name = batch->column_name(i);
+      const bool exists = std::ranges::any_of(
+          table.schema().fields, [&](const Field& field) { return field.name == name; });
+      if (exists || batch->column(i)->null_count() == batch->num_rows()) continue;
+      return Fail(ErrorKind::kInvalid,
+                  fmt::format("the table has no column for values that were received; add it, or "
+                              "move the table out of the way location={} column={}",
+                              table.location, name));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::vector<DataFile>> WriteDataFiles(
     const FileCollaborators& with, const TableMetadata& table,
     std::vector<std::shared_ptr<arrow::RecordBatch>> batches, const FileOptions& options) {
   constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
+  SIGNALDB_TRY(CheckColumnsExist(table, batches));
   SIGNALDB_ASSIGN(std::shared_ptr<const DataFileFormat> format, DataFileFormat::Make(table));
   SIGNALDB_ASSIGN(std::vector<Type> types, PartitionTypes(table.partition_spec(), table.schema()));
   SIGNALDB_ASSIGN(

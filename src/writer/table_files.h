@@ -36,8 +36,8 @@ struct FileCollaborators {
 
 /// Sorts `batches` by the table's sort order, splits them by partition and size, and writes them as
 /// new data files under the table's location, durable. On error nothing of it is left behind.
-/// Errors: kInvalid (a column that does not fit; names it), kUnavailable, kUnknownOutcome (a file
-/// may be left behind; no table refers to it).
+/// Errors: kInvalid (a column that does not fit or that the table lacks; names it), kUnavailable,
+/// kUnknownOutcome (a file may be left behind; no table refers to it).
 [[nodiscard]] Result<std::vector<DataFile>> WriteDataFiles(
     const FileCollaborators& with, const TableMetadata& table,
     std::vector<std::shared_ptr<arrow::RecordBatch>> batches, const FileOptions& options);

@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include "iceberg/table_metadata.h"
+
 namespace signaldb {
 
 bool Coverage::Covers(SourcePosition position) const { return Intersects({position, position}); }
@@ -70,6 +72,21 @@ std::optional<SourcePosition> ParseNumber(std::string_view text) {
   return number;
 }
 
+// Adds ranges like "125-130,140-140"; false if they are not.
+bool AddRanges(std::string_view ranges, Coverage& coverage) {
+  while (!ranges.empty()) {
+    const std::string_view one = ranges.substr(0, ranges.find(','));
+    const std::size_t dash = one.find('-');
+    if (dash == std::string_view::npos) return false;
+    const auto first = ParseNumber(one.substr(0, dash));
+    const auto last = ParseNumber(one.substr(dash + 1));
+    if (!first || !last || *first > *last) return false;
+    coverage.Add({*first, *last});
+    ranges.remove_prefix(std::min(one.size() + 1, ranges.size()));
+  }
+  return true;
+}
+
 std::optional<Coverage> Parse(const SourceKey& source, std::string_view text) {
   const auto low = TakePart(text, "low=");
   const auto ranges = low ? TakePart(text, "ranges=") : std::nullopt;
@@ -77,16 +94,7 @@ std::optional<Coverage> Parse(const SourceKey& source, std::string_view text) {
   const auto low_number = ParseNumber(*low);
   if (!low_number) return std::nullopt;
   Coverage coverage{.low = *low_number, .above = {}};
-  for (std::string_view rest = *ranges; !rest.empty();) {
-    const std::string_view one = rest.substr(0, rest.find(','));
-    const std::size_t dash = one.find('-');
-    if (dash == std::string_view::npos) return std::nullopt;
-    const auto first = ParseNumber(one.substr(0, dash));
-    const auto last = ParseNumber(one.substr(dash + 1));
-    if (!first || !last || *first > *last) return std::nullopt;
-    coverage.Add({*first, *last});
-    rest.remove_prefix(std::min(one.size() + 1, rest.size()));
-  }
+  if (!AddRanges(*ranges, coverage)) return std::nullopt;
   return coverage;
 }
 
@@ -106,6 +114,23 @@ Result<Coverage> CoverageOf(const SourceKey& source,
             found->first, found->second, source));
   }
   return *std::move(coverage);
+}
+
+Result<Coverage> CoverageIn(const SourceKey& source, const TableMetadata& table) {
+  if (table.properties.contains(WatermarkProperty(source)))
+    return CoverageOf(source, table.properties);
+  Coverage named;
+  for (const auto& snapshot : table.snapshots) {
+    const auto found = snapshot->summary.find(kRangesInSummary);
+    if (found == snapshot->summary.end() || !found->second.starts_with(source + "=")) continue;
+    if (AddRanges(std::string_view(found->second).substr(source.size() + 1), named)) continue;
+    return Fail(ErrorKind::kCorrupt,
+                fmt::format("the ranges of a snapshot are unreadable; restore the table property "
+                            "from an older metadata file before writing on property={} ranges={}",
+                            WatermarkProperty(source), found->second));
+  }
+  if (!named.above.empty()) named.RaiseLow(named.above.back().last);
+  return named;
 }
 
 }  // namespace signaldb

@@ -10,6 +10,8 @@
 
 namespace signaldb {
 
+struct TableMetadata;
+
 /// Where a message stands in its source; positions of one source only grow, the first is 1.
 using SourcePosition = std::uint64_t;
 
@@ -55,5 +57,14 @@ using SourceKey = std::string;
 /// loss).
 [[nodiscard]] Result<Coverage> CoverageOf(
     const SourceKey& source, const std::map<std::string, std::string, std::less<>>& properties);
+
+/// Key of the snapshot summary that holds the positions whose rows the snapshot added:
+/// "<source>=5-9".
+inline constexpr std::string_view kRangesInSummary = "signaldb.ranges";
+
+/// The coverage of `source` in a table. Should another engine have removed the property, everything
+/// up to the highest position that any snapshot names counts as covered: a source's positions are
+/// committed in order. Errors: as CoverageOf; kCorrupt (a summary is unreadable).
+[[nodiscard]] Result<Coverage> CoverageIn(const SourceKey& source, const TableMetadata& table);
 
 }  // namespace signaldb
