@@ -13,6 +13,8 @@ namespace {
 constexpr std::string_view kModule = "pipeline";
 constexpr Nanos kNever = Nanos::max();
 constexpr Nanos kIdleWait = std::chrono::seconds(1);
+// Memory pressure makes cuts only if at least this part of the memory in use is in rows to cut.
+constexpr std::int64_t kCuttableDivisor = 4;
 
 double Seconds(Nanos t) { return std::chrono::duration<double>(t).count(); }
 
@@ -52,14 +54,10 @@ Status CommitScheduler::Admit(const DatasetId& id) {
   const std::scoped_lock lock(mutex_);
   if (closed_)
     return Fail(ErrorKind::kUnavailable, "shutting down; send again to the next process");
-  if (!known_.contains(id)) {
-    if (known_.size() >= options_.datasets_max) {
-      return Fail(
-          ErrorKind::kInvalid,
-          fmt::format("too many datasets; use an existing one tenant={} dataset={} limit={}",
-                      id.tenant, id.dataset, options_.datasets_max));
-    }
-    known_.insert(id);
+  if (!known_.contains(id) && known_.size() >= options_.datasets_max) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("too many datasets; use an existing one tenant={} dataset={} limit={}",
+                            id.tenant, id.dataset, options_.datasets_max));
   }
   const auto found = datasets_.find(id);
   if (found == datasets_.end() || found->second.failures == 0) return {};
@@ -80,7 +78,7 @@ void CommitScheduler::Add(const DatasetId& id, DecodedMessage message) {
   const bool has_rows =
       std::ranges::any_of(message.rows, [](const auto& rows) { return rows != nullptr; });
   if (has_rows) {
-    known_.insert(id);  // Recovery does not ask Admit.
+    known_.insert(id);
     Dataset& dataset = datasets_[id];
     const bool was_empty = dataset.filling.empty();
     if (was_empty) dataset.filling.dataset = id;
@@ -92,6 +90,7 @@ void CommitScheduler::Add(const DatasetId& id, DecodedMessage message) {
     }
   } else {
     AdvanceCommitted();
+    Changed();
   }
 }
 
@@ -113,6 +112,7 @@ std::map<DatasetId, CommitScheduler::Dataset>::iterator CommitScheduler::PickDue
                                                                                  Nanos& next_due) {
   auto best = datasets_.end();
   auto largest = datasets_.end();
+  std::int64_t cuttable = 0;
   next_due = kNever;
   for (auto it = datasets_.begin(); it != datasets_.end(); ++it) {
     const auto due = DueOf(it->second, now);
@@ -122,13 +122,17 @@ std::map<DatasetId, CommitScheduler::Dataset>::iterator CommitScheduler::PickDue
       best = it;
       reason = due->reason;
     }
-    const bool can_cut = it->second.commit == nullptr;
-    if (can_cut &&
-        (largest == datasets_.end() || it->second.filling.bytes > largest->second.filling.bytes))
+    if (it->second.commit != nullptr) continue;
+    cuttable += it->second.filling.bytes;
+    if (largest == datasets_.end() || it->second.filling.bytes > largest->second.filling.bytes)
       largest = it;
   }
   if (next_due <= now) return best;
-  if (largest != datasets_.end() && budget_.used() >= options_.memory_pressure_bytes) {
+  // Worth it only if cuts can relieve it: beside a stalled dataset, or requests that are still
+  // arriving, a commit for every small message would make many small files and little room.
+  const std::int64_t used = budget_.used();
+  if (largest != datasets_.end() && used >= options_.memory_pressure_bytes &&
+      cuttable >= used / kCuttableDivisor) {
     reason = CutReason::kMemory;
     return largest;
   }
@@ -169,14 +173,18 @@ void CommitScheduler::AttemptDataset(std::unique_lock<std::mutex>& lock, const D
   dataset.last_error.clear();
   if (dataset.filling.empty()) datasets_.erase(id);
   AdvanceCommitted();
+}
+
+// Also what became committed without a commit, and what could not be trimmed the last time: else a
+// full log might wait for ever for a commit that a full log does not let happen.
+void CommitScheduler::Trim(std::unique_lock<std::mutex>& lock) {
   const SourcePosition through = committed_;
+  if (through <= trimmed_) return;
   lock.unlock();
   {
     const std::scoped_lock trim_lock(trim_mutex_);
-    if (through > trimmed_) {
-      trimmed_ = through;
-      on_committed_(through);
-    }
+    // A failure only keeps disk space a little longer; the source has said so itself.
+    if (through > trimmed_ && on_committed_(through)) trimmed_ = through;
   }
   lock.lock();
 }
@@ -234,10 +242,14 @@ bool CommitScheduler::CommitOneDue(std::stop_token stop) {
   CutReason reason{};
   Nanos next_due{};
   const auto found = PickDue(clock_.MonotonicNow(), reason, next_due);
-  if (found == datasets_.end()) return false;
+  if (found == datasets_.end()) {
+    Trim(lock);
+    return false;
+  }
   const DatasetId id = found->first;
   if (found->second.commit == nullptr) BeginCut(id, found->second, reason);
   AttemptDataset(lock, id, stop);
+  Trim(lock);
   PublishGauges();
   Changed();
   return true;
@@ -268,6 +280,7 @@ Status CommitScheduler::WaitFlushed(std::unique_lock<std::mutex>& lock, SourcePo
                                     Nanos deadline) {
   Changed();
   while (committed_ < target) {
+    if (ended_) return Fail(ErrorKind::kCancelled, "closed before everything was committed");
     const Nanos left = deadline - clock_.MonotonicNow();
     if (left <= Nanos(0)) {
       std::string waiting;
@@ -293,6 +306,8 @@ Status CommitScheduler::Close(Nanos deadline) {
     flush_reason_ = CutReason::kShutdown;
     flush_through_ = std::max(flush_through_, last_added_);
     if (!workers_.empty()) status = WaitFlushed(lock, last_added_, deadline);
+    ended_ = true;
+    Changed();
   }
   for (std::jthread& worker : workers_) worker.request_stop();
   workers_.clear();

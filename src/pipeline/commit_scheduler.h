@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <map>
@@ -33,8 +34,10 @@ struct CutOptions {
       96LL << 20;  ///< Of the budget in use: the largest dataset is cut at once.
   std::int64_t stalled_bytes_max =
       64LL << 20;  ///< What datasets whose commits fail may hold before they are refused.
-  std::size_t datasets_max = 1'000;  ///< Datasets one process takes in: names come from clients.
-  int workers = 2;                   ///< Commits of different datasets at the same time.
+  /// Datasets one process takes rows of: names come from clients. What is being received when it is
+  /// reached may go beyond it.
+  std::size_t datasets_max = 1'000;
+  int workers = 2;  ///< Commits of different datasets at the same time.
   RetryConfig pace{.max_attempts =
                        1'000'000'000};  ///< Wait between the attempts of a failing commit.
 };
@@ -54,8 +57,8 @@ struct CutOptions {
 class CommitScheduler {
  public:
   /// Called, one at a time, with the highest position below which everything is committed; never
-  /// goes back.
-  using OnCommitted = std::function<void(SourcePosition)>;
+  /// goes back. After an error it is called again within seconds.
+  using OnCommitted = std::function<Status(SourcePosition)>;
 
   CommitScheduler(CutOptions options, Clock& clock, Random& random, EventListener& events,
                   MemoryBudget& budget, BeginCutCommit begin, OnCommitted on_committed);
@@ -79,7 +82,7 @@ class CommitScheduler {
   /// meanwhile).
   [[nodiscard]] Status Flush(Nanos deadline);
 
-  /// Commits one due cut on the calling thread. False if none is due.
+  /// Commits one due cut on the calling thread, and trims. False if none is due.
   bool CommitOneDue(std::stop_token stop);
 
   /// Flushes with reason "shutdown" until `deadline`, then stops the workers. Idempotent.
@@ -117,6 +120,7 @@ class CommitScheduler {
                       std::stop_token stop);
   void NoteFailure(const DatasetId& id, Dataset& dataset, const Error& error);
   void AdvanceCommitted();
+  void Trim(std::unique_lock<std::mutex>& lock);
   void PublishGauges();
   void Changed();
   void Work(std::stop_token stop);
@@ -134,17 +138,18 @@ class CommitScheduler {
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
   std::map<DatasetId, Dataset> datasets_;  // Those with rows.
-  std::set<DatasetId> known_;              // Those ever admitted, at most datasets_max.
+  std::set<DatasetId> known_;              // Those that ever brought rows.
   SourcePosition last_added_ = 0;
   SourcePosition committed_ = 0;
   SourcePosition flush_through_ = 0;
   CutReason flush_reason_ = CutReason::kFlush;
-  bool closed_ = false;
+  bool closed_ = false;  // Takes nothing in.
+  bool ended_ = false;   // Commits nothing any more.
   std::uint64_t changes_ =
       0;  // What a sleeping worker compares: it may have missed the notification.
 
   std::mutex trim_mutex_;  // Orders calls of on_committed_ without holding mutex_.
-  SourcePosition trimmed_ = 0;
+  std::atomic<SourcePosition> trimmed_ = 0;
   std::vector<std::jthread> workers_;
 };
 

@@ -7,6 +7,7 @@
 #include <arrow/api.h>
 #include <fmt/format.h>
 
+#include "base/retry.h"
 #include "pipeline/log_entry.h"
 
 namespace signaldb {
@@ -157,6 +158,30 @@ MemoryBudget::Hold IngestPipeline::HoldForReplay(std::int64_t bytes, std::stop_t
   return hold;
 }
 
+Status IngestPipeline::SetAside(PoisonShelf& poison, Position position, std::string_view header,
+                                std::span<const std::byte> body, const Error& why) {
+  SIGNALDB_TRY(poison.SetAside(position, header, body, why.message));
+  // Without rows it counts as committed in its turn: what is on the shelf need not stay in the log.
+  scheduler_.Add({}, {.position = position});
+  recovered_ = position;
+  return {};
+}
+
+Result<Coverage> IngestPipeline::CoverageForReplay(const CoverageLookup& coverage,
+                                                   const DatasetId& dataset, TableKind kind) {
+  Result<Coverage> covered = coverage(dataset, kind);
+  if (covered || IsRetryable(covered.error().kind)) return covered;
+  // One broken table must not keep the others waiting. Its rows go to the cuts unseen: a commit
+  // looks at the coverage again, and says what is wrong until it is mended.
+  events_.Log({.severity = Severity::kError,
+               .module = kModule,
+               .message = "table cannot be read; its rows wait until it is mended",
+               .fields = {{"tenant", dataset.tenant},
+                          {"dataset", dataset.dataset},
+                          {"error", covered.error().message}}});
+  return Coverage{};
+}
+
 Status IngestPipeline::Recover(const CoverageLookup& coverage, PoisonShelf& poison,
                                std::stop_token stop) {
   std::map<std::pair<DatasetId, TableKind>, Coverage> known;
@@ -166,19 +191,11 @@ Status IngestPipeline::Recover(const CoverageLookup& coverage, PoisonShelf& pois
     if (stop.stop_requested())
       return Fail(ErrorKind::kCancelled, "stopped while replaying the log");
     const Result<LogEntryHeader> header = DecodeLogEntryHeader(header_bytes);
-    if (!header) {
-      SIGNALDB_TRY(poison.SetAside(position, header_bytes, body, header.error().message));
-      recovered_ = position;
-      return {};
-    }
+    if (!header) return SetAside(poison, position, header_bytes, body, header.error());
     DecodeOptions options = decode_;
     options.received_at = header->received_at;
     Result<DecodedRequest> decoded = DecodeOtlp(header->signal, header->encoding, body, options);
-    if (!decoded) {
-      SIGNALDB_TRY(poison.SetAside(position, header_bytes, body, decoded.error().message));
-      recovered_ = position;
-      return {};
-    }
+    if (!decoded) return SetAside(poison, position, header_bytes, body, decoded.error());
     const DatasetId dataset{header->tenant, header->dataset};
     const std::int64_t bytes = BytesOf(*decoded);
     DecodedMessage message =
@@ -189,7 +206,7 @@ Status IngestPipeline::Recover(const CoverageLookup& coverage, PoisonShelf& pois
       const auto key = std::pair(dataset, static_cast<TableKind>(kind));
       auto found = known.find(key);
       if (found == known.end()) {
-        SIGNALDB_ASSIGN(Coverage covered, coverage(dataset, key.second));
+        SIGNALDB_ASSIGN(Coverage covered, CoverageForReplay(coverage, dataset, key.second));
         found = known.emplace(key, std::move(covered)).first;
       }
       if (!found->second.Covers(position)) continue;

@@ -41,14 +41,17 @@ class IngestPipeline final : public Ingest {
 
   /// Brings back what is in the log and not yet in the tables. Blocks while memory is short and
   /// cuts are being committed. Called again after an error it goes on where it stopped. Errors:
-  /// kUnavailable (catalog or disk away: call again), kCorrupt (a watermark is unreadable),
-  /// kCancelled.
+  /// kUnavailable (catalog or disk away: call again), kCancelled.
   [[nodiscard]] Status Recover(const CoverageLookup& coverage, PoisonShelf& poison,
                                std::stop_token stop);
 
  private:
   void Count(Signal signal, const DecodedRequest& decoded);
   [[nodiscard]] MemoryBudget::Hold HoldForReplay(std::int64_t bytes, std::stop_token stop);
+  [[nodiscard]] Status SetAside(PoisonShelf& poison, Position position, std::string_view header,
+                                std::span<const std::byte> body, const Error& why);
+  [[nodiscard]] Result<Coverage> CoverageForReplay(const CoverageLookup& coverage,
+                                                   const DatasetId& dataset, TableKind kind);
 
   const DecodeOptions decode_;
   DurableLog& log_;

@@ -81,6 +81,8 @@ Service::~Service() {
   parts_->otlp_grpc.reset();
   parts_->otlp_http.reset();
   if (parts_->log != nullptr) parts_->log->Close();
+  // Ends flushes that wait; the flusher is joined before the scheduler goes.
+  if (parts_->scheduler != nullptr) (void)parts_->scheduler->Close(Nanos(0));
 }
 
 void Service::EnterPhase(std::string why_not_ready) {
@@ -154,10 +156,7 @@ Status Service::OpenLog() {
                         .enable_auto_split = values.batch.enable_auto_split,
                         .target_concurrent_batches = values.batch.target_concurrent_batches},
                        source, std::move(tables)),
-      [this](SourcePosition through) {
-        // A failed trim only keeps disk space a little longer; the log has said so itself.
-        (void)parts_->log->Trim(through);
-      });
+      [this](SourcePosition through) { return parts_->log->Trim(through); });
   const Configuration::IngestLimits& limits = values.ingest;
   parts_->pipeline = std::make_unique<IngestPipeline>(
       DecodeOptions{.timestamp_min = limits.timestamp_min,

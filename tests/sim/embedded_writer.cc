@@ -33,7 +33,7 @@ Result<std::unique_ptr<EmbeddedWriter>> EmbeddedWriter::Start(const World& world
       CommitIntoTables({writer->committer_, writer->io_, world.clock, world.random, world.events},
                        {.target_concurrent_batches = 1}, source,
                        {.warehouse = std::string("file://") + kTablesDir}),
-      [log = writer->log_.get()](SourcePosition through) { (void)log->Trim(through); });
+      [log = writer->log_.get()](SourcePosition through) { return log->Trim(through); });
   writer->pipeline_ =
       std::make_unique<IngestPipeline>(DecodeOptions{}, *writer->log_, *writer->scheduler_,
                                        world.clock, world.events, writer->budget_);

@@ -58,7 +58,11 @@ class CommitSchedulerTest : public ::testing::Test {
         [this](Cut cut, CutReason reason) {
           return std::make_unique<FakeCommit>(*this, std::move(cut), reason);
         },
-        [this](SourcePosition through) { trimmed.push_back(through); });
+        [this](SourcePosition through) -> Status {
+          if (trims_failing-- > 0) return Fail(ErrorKind::kUnavailable, "disk is full");
+          trimmed.push_back(through);
+          return {};
+        });
   }
 
   DecodedMessage Message(SourcePosition position, std::int64_t bytes = 100,
@@ -76,6 +80,7 @@ class CommitSchedulerTest : public ::testing::Test {
   std::set<DatasetId> broken;
   std::vector<Committed> committed;
   std::vector<SourcePosition> trimmed;
+  int trims_failing = 0;
   const DatasetId a{"acme", "prod"};
   const DatasetId b{"beta", "prod"};
 };
@@ -183,9 +188,19 @@ TEST_F(CommitSchedulerTest, RefusesAStalledDatasetOnceItsShareIsUsedUp) {
 
 TEST_F(CommitSchedulerTest, TakesInNoMoreDatasetsThanItsLimit) {
   auto scheduler = Make({.datasets_max = 2});
-  EXPECT_THAT(scheduler->Admit(a), IsOk());
+  scheduler->Add(a, Message(1));
   EXPECT_THAT(scheduler->Admit(b), IsOk());
+  scheduler->Add(b, Message(2));
   EXPECT_THAT(scheduler->Admit({"c", "c"}), IsErrorSaying(ErrorKind::kInvalid, "limit=2"));
+  EXPECT_THAT(scheduler->Admit(a), IsOk());
+}
+
+TEST_F(CommitSchedulerTest, CountsOnlyDatasetsThatBroughtRows) {
+  // Else requests that turn out to be garbage could use up the names of everybody.
+  auto scheduler = Make({.datasets_max = 2});
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_THAT(scheduler->Admit({"garbage", std::to_string(i)}), IsOk());
+  }
   EXPECT_THAT(scheduler->Admit(a), IsOk());
 }
 
@@ -193,6 +208,43 @@ TEST_F(CommitSchedulerTest, CountsAMessageWithoutRowsAsCommittedInItsTurn) {
   auto scheduler = Make({.bytes_max = 100});
   scheduler->Add(a, DecodedMessage{.position = 1});
   EXPECT_EQ(scheduler->committed(), 1u);
+}
+
+TEST_F(CommitSchedulerTest, TrimsWhatNeededNoCommit) {
+  // A log that is full of messages that are in the tables already must become empty again.
+  auto scheduler = Make({});
+  scheduler->Add(a, DecodedMessage{.position = 1});
+  scheduler->Add(a, DecodedMessage{.position = 2});
+  EXPECT_FALSE(scheduler->CommitOneDue({}));
+  EXPECT_EQ(trimmed, std::vector<SourcePosition>{2});
+  EXPECT_FALSE(scheduler->CommitOneDue({}));
+  EXPECT_EQ(trimmed.size(), 1u) << "once is enough";
+}
+
+TEST_F(CommitSchedulerTest, TriesAFailedTrimAgainWithoutWaitingForTheNextCommit) {
+  auto scheduler = Make({.bytes_max = 100});
+  scheduler->Add(a, Message(1));
+  trims_failing = 2;
+  EXPECT_TRUE(scheduler->CommitOneDue({}));
+  EXPECT_FALSE(scheduler->CommitOneDue({}));
+  EXPECT_TRUE(trimmed.empty());
+  EXPECT_FALSE(scheduler->CommitOneDue({}));
+  EXPECT_EQ(trimmed, std::vector<SourcePosition>{1});
+}
+
+TEST_F(CommitSchedulerTest, DoesNotCutCrumbsWhileAStalledDatasetHoldsTheMemory) {
+  broken.insert(a);
+  auto scheduler = Make({.memory_pressure_bytes = 1'000, .stalled_bytes_max = 1'000});
+  scheduler->Add(a, Message(1, 1'000));
+  EXPECT_TRUE(scheduler->CommitOneDue({}));
+  ASSERT_EQ(scheduler->Stalled().size(), 1u);
+  scheduler->Add(b, Message(2, 100));
+  EXPECT_FALSE(scheduler->CommitOneDue({})) << "a commit of its own for every small message";
+  scheduler->Add(b, Message(3, 300));
+  EXPECT_TRUE(scheduler->CommitOneDue({}));
+  ASSERT_EQ(committed.size(), 1u);
+  EXPECT_EQ(committed[0].dataset, b);
+  EXPECT_EQ(committed[0].reason, CutReason::kMemory);
 }
 
 TEST_F(CommitSchedulerTest, MakesEverythingVisibleOnFlush) {
@@ -222,6 +274,23 @@ TEST_F(CommitSchedulerTest, CommitsWhatItHasWhenItCloses) {
   EXPECT_EQ(committed[0].reason, CutReason::kShutdown);
   EXPECT_THAT(scheduler->Admit(a), IsError(ErrorKind::kUnavailable));
   EXPECT_THAT(scheduler->Close(Nanos(0)), IsOk());
+}
+
+TEST_F(CommitSchedulerTest, EndsAWaitingFlushWhenItCloses) {
+  broken.insert(a);
+  auto scheduler = Make({.interval = std::chrono::hours(1)});
+  scheduler->Start();
+  scheduler->Add(a, Message(1));
+  Status flushed;
+  {
+    const std::jthread flusher(
+        [&] { flushed = scheduler->Flush(clock.MonotonicNow() + std::chrono::hours(1)); });
+    while (scheduler->Stalled().empty()) std::this_thread::yield();
+    EXPECT_THAT(scheduler->Close(Nanos(0)), IsError(ErrorKind::kUnavailable));
+  }
+  EXPECT_THAT(flushed, IsError(ErrorKind::kCancelled));
+  EXPECT_THAT(scheduler->Flush(clock.MonotonicNow() + std::chrono::hours(1)),
+              IsError(ErrorKind::kCancelled));
 }
 
 }  // namespace

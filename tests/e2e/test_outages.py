@@ -1,0 +1,444 @@
+"""Disks, catalogs and tables that go away for a while: nothing acknowledged is lost, and the service recovers by itself."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from collections import Counter
+
+import grpc
+import pytest
+import requests
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
+from telemetry_requests import Requests
+from writer_process import BINARY, Writer
+
+HEADERS = {"Content-Type": "application/x-protobuf"}
+RECOVERY_SECONDS = 40
+
+
+def post(writer, body, path="/v1/logs", timeout=20, **headers):
+    return requests.post(f"http://{writer.http}{path}", data=body, headers={**HEADERS, **headers}, timeout=timeout)
+
+
+def send(writer, supply, records=20, dataset=None):
+    """The ids of a request that was acknowledged; None if the writer asked to retry."""
+    path, body, ids = supply.next("logs", records)
+    reply = post(writer, body, path, **({"X-Tenant-Id": dataset} if dataset else {}))
+    if reply.status_code == 200:
+        return ids
+    assert reply.status_code == 503, reply.text
+    assert int(reply.headers["Retry-After"]) >= 1
+    return None
+
+
+def readiness(writer):
+    reply = requests.get(f"http://{writer.admin}/readyz", timeout=10)
+    return reply.status_code, reply.text
+
+
+def wait_for(what, seconds=RECOVERY_SECONDS, message="it did not happen"):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(requests.RequestException):
+            if result := what():
+                return result
+        time.sleep(0.05)
+    raise AssertionError(f"{message} within {seconds} s")
+
+
+def flush_at_last(writer):
+    wait_for(lambda: requests.post(f"http://{writer.admin}/flush?timeout=5s", timeout=20).status_code == 200,
+             message=f"no flush succeeded: {writer.log_tail()}")
+
+
+def alive(writer):
+    return writer.process.poll() is None and requests.get(f"http://{writer.admin}/livez", timeout=5).status_code == 200
+
+
+@contextlib.contextmanager
+def locked_catalog(writer):
+    """As a foreign process that holds a transaction open for long."""
+    connection = sqlite3.connect(writer.data / "catalog.db", isolation_level=None, timeout=30)
+    connection.execute("BEGIN EXCLUSIVE")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+        connection.close()
+
+
+@contextlib.contextmanager
+def small_disk(folder, size):
+    folder.mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=False).returncode != 0:
+        pytest.skip("mounting a small tmpfs is not permitted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_locked_catalog_is_waited_for(tmp_path):
+    with Writer(tmp_path, commit__interval="100ms", catalog_pool__connection_timeout_ms="200") as writer:
+        supply = Requests("locked")
+        sent = send(writer, supply)
+        writer.flush()
+        with locked_catalog(writer):
+            for _ in range(20):
+                sent += send(writer, supply)
+            status, why = wait_for(lambda: readiness(writer) if readiness(writer)[0] == 503 else None,
+                                   message="the outage was never reported")
+            assert "commits" in why and "locked" in why
+            assert alive(writer)
+            sent += send(writer, supply)
+        flush_at_last(writer)
+        assert readiness(writer)[0] == 200
+        assert writer.record_ids() == Counter(sent)
+        writer.stop()
+
+
+def test_a_stop_during_a_catalog_outage_is_quick_and_loses_nothing(tmp_path):
+    with Writer(tmp_path, commit__interval="50ms", shutdown__deadline="2s") as writer:
+        supply = Requests("stopped")
+        sent = send(writer, supply)
+        writer.flush()
+        with locked_catalog(writer):
+            for _ in range(10):
+                sent += send(writer, supply)
+            time.sleep(0.3)
+            begun = time.monotonic()
+            writer.stop()
+            # One wait for the catalog's lock may be under way when the deadline comes.
+            assert time.monotonic() - begun < 2 + 5 + 3
+        writer.start()
+        writer.flush()
+        assert writer.record_ids() == Counter(sent)
+        writer.stop()
+
+
+def test_a_flush_that_waits_does_not_hold_up_a_stop(tmp_path):
+    with Writer(tmp_path, commit__interval="50ms", shutdown__deadline="1s",
+                catalog_pool__connection_timeout_ms="200") as writer:
+        sent = send(writer, Requests("flush"))
+        with locked_catalog(writer):
+            flush = subprocess.Popen(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST",
+                                      f"http://{writer.admin}/flush?timeout=300s"], stdout=subprocess.PIPE)
+            time.sleep(1)
+            begun = time.monotonic()
+            writer.stop()
+            assert time.monotonic() - begun < 10
+            assert flush.communicate(timeout=10)[0] == b"503"
+        writer.start()
+        writer.flush()
+        assert writer.record_ids() == Counter(sent)
+        writer.stop()
+
+
+def test_a_stop_during_recovery_exits_0(tmp_path):
+    with Writer(tmp_path, commit__interval="1h", catalog_pool__connection_timeout_ms="300") as writer:
+        supply = Requests("recovery")
+        sent = send(writer, supply)
+        writer.kill()
+        with locked_catalog(writer):
+            writer.start(wait=False)
+            wait_for(lambda: writer.process.poll() is not None or readiness(writer)[0] == 503, seconds=15)
+            if writer.process.poll() is None:
+                writer.stop()
+            else:
+                writer._gone()
+        for pause in (0, 0.02, 0.05, 0.1):
+            writer.start(wait=False)
+            time.sleep(pause)
+            writer.process.send_signal(signal.SIGTERM)
+            code = writer.process.wait(timeout=30)
+            writer._gone()
+            # Before the program has blocked the signal, the kernel ends it.
+            assert code in (0, -signal.SIGTERM), writer.log_tail()
+        writer.start()
+        writer.flush()
+        assert writer.record_ids() == Counter(sent)
+        writer.stop()
+
+
+def test_a_full_log_asks_to_retry_and_empties_itself(tmp_path):
+    with Writer(tmp_path, commit__interval="50ms", catalog_pool__connection_timeout_ms="100",
+                log__bytes_max="1MiB", log__segment_bytes="64KiB") as writer:
+        supply = Requests("full")
+        sent = send(writer, supply)
+        writer.flush()
+        with locked_catalog(writer):
+            refused = 0
+            for _ in range(2000):
+                ids = send(writer, supply, 100)
+                sent += ids or []
+                refused += ids is None
+                if refused > 5:
+                    break
+            assert refused > 5, "the log never became full"
+            with grpc.insecure_channel(writer.grpc) as channel:
+                with pytest.raises(grpc.RpcError) as error:
+                    LogsServiceStub(channel).Export(supply._logs(["never"] * 100), timeout=10)
+                assert error.value.code() == grpc.StatusCode.UNAVAILABLE
+            status, why = readiness(writer)
+            assert status == 503
+            writer.kill()  # The harder way out: the next process finds a log that is full.
+        writer.start()
+        wait_for(lambda: send(writer, supply), message="the log did not become free again")
+        flush_at_last(writer)
+        stored = writer.record_ids()
+        assert not (Counter(sent) - stored), "acknowledged records are lost"
+        assert max(stored.values()) == 1
+        writer.stop()
+
+
+def test_an_exhausted_memory_budget_asks_to_retry(tmp_path):
+    with Writer(tmp_path, commit__interval="50ms", catalog_pool__connection_timeout_ms="100",
+                memory__budget="4MiB", otlp__max_request_bytes="256KiB",
+                commit__max_uncommitted_bytes="1MiB") as writer:
+        supply = Requests("memory")
+        sent = send(writer, supply)
+        writer.flush()
+        with locked_catalog(writer):
+            refused = 0
+            for _ in range(1000):
+                ids = send(writer, supply, 200)
+                sent += ids or []
+                refused += ids is None
+                if refused > 5:
+                    break
+            assert refused > 5, "the budget was never exhausted"
+            status, why = readiness(writer)
+            assert status == 503
+            assert "memory" in why or "commits" in why
+        wait_for(lambda: send(writer, supply, 1) and None or readiness(writer)[0] == 200)
+        flush_at_last(writer)
+        stored = writer.record_ids()
+        assert not (Counter(sent) - stored), "acknowledged records are lost"
+        assert max(stored.values()) == 1
+        writer.stop()
+
+
+def test_tables_that_go_away_and_come_back(tmp_path):
+    with Writer(tmp_path, commit__interval="50ms") as writer:
+        supply = Requests("tables")
+        sent = send(writer, supply)
+        writer.flush()
+        tables, aside = writer.data / "tables", writer.data / "aside"
+        tables.rename(aside)
+        tables.write_text("a file in place of the folder")
+        for _ in range(10):
+            sent += send(writer, supply)
+        wait_for(lambda: readiness(writer)[0] == 503)
+        assert alive(writer)
+        tables.unlink()
+        aside.rename(tables)
+        flush_at_last(writer)
+        assert writer.record_ids() == Counter(sent)
+        writer.stop()
+
+
+def test_a_full_disk_of_tables(tmp_path):
+    with small_disk(tmp_path / "disk", "4m"):
+        with Writer(tmp_path, commit__interval="50ms", storage__dsn=f"file://{tmp_path}/disk/tables") as writer:
+            supply = Requests("tables-full")
+            sent = send(writer, supply)
+            writer.flush()
+            filler = tmp_path / "disk" / "filler"
+            with contextlib.suppress(OSError), open(filler, "wb") as file:
+                while True:
+                    file.write(os.urandom(4096))
+                    file.flush()
+            for _ in range(10):
+                sent += send(writer, supply)
+            assert wait_for(lambda: readiness(writer)[1] if readiness(writer)[0] == 503 else None)
+            filler.unlink()
+            flush_at_last(writer)
+            assert writer.record_ids() == Counter(sent)
+            leftovers = [f for f in (tmp_path / "disk").rglob("*.parquet") if f.stat().st_size == 0]
+            assert not leftovers
+            writer.stop()
+
+
+def test_a_full_disk_of_the_log(tmp_path):
+    with small_disk(tmp_path / "disk", "2m"):
+        with Writer(tmp_path, commit__interval="50ms", log__dir=f"{tmp_path}/disk/log",
+                    log__segment_bytes="128KiB") as writer:
+            supply = Requests("log-full")
+            sent = send(writer, supply)
+            filler = tmp_path / "disk" / "filler"
+            with contextlib.suppress(OSError), open(filler, "wb") as file:
+                while True:
+                    file.write(os.urandom(4096))
+                    file.flush()
+            refused = 0
+            for _ in range(300):
+                ids = send(writer, supply, 100)
+                sent += ids or []
+                refused += ids is None
+                if refused > 5:
+                    break
+            assert refused > 5
+            status, why = readiness(writer)
+            assert status == 503 and "log" in why
+            filler.unlink()
+            sent += wait_for(lambda: send(writer, supply))
+            assert wait_for(lambda: readiness(writer)[0] == 200)
+            flush_at_last(writer)
+            stored = writer.record_ids()
+            assert not (Counter(sent) - stored), "acknowledged records are lost"
+            assert max(stored.values()) == 1
+            writer.stop()
+
+
+def test_a_broken_table_of_one_tenant_stops_nobody_else(tmp_path):
+    with Writer(tmp_path, commit__interval="50ms") as writer:
+        ours, theirs = Requests("ours"), Requests("broken")
+        sent, held = send(writer, ours), send(writer, theirs, dataset="broken")
+        writer.flush()
+        table = writer.table("logs", "broken.default")
+        metadata = pathlib.Path(table.metadata_location.removeprefix("file://"))
+        aside = tmp_path / "metadata.json"
+        # The writer may know the newest version by heart: a foreign commit makes it look.
+        with table.transaction() as transaction:
+            transaction.set_properties({"by": "hand"})
+        metadata = pathlib.Path(table.metadata_location.removeprefix("file://"))
+        shutil.move(metadata, aside)
+        held += send(writer, theirs, dataset="broken")
+        for _ in range(5):
+            sent += send(writer, ours)
+        wait_for(lambda: writer.record_ids() == Counter(sent), message="the other tenant was held up")
+        status, why = readiness(writer)
+        assert status == 503 and "tenant=broken" in why
+        writer.kill()
+        writer.start(wait=False)
+        wait_for(lambda: "tenant=broken" in readiness(writer)[1] and "startup" not in readiness(writer)[1],
+                 message=f"a broken table kept the service from starting: {writer.log_tail()}")
+        sent += wait_for(lambda: send(writer, ours))
+        wait_for(lambda: writer.record_ids() == Counter(sent))
+        shutil.move(aside, metadata)
+        flush_at_last(writer)
+        assert writer.record_ids("broken.default") == Counter(held)
+        assert readiness(writer)[0] == 200
+        writer.stop()
+
+
+def test_a_table_with_a_foreign_schema_stops_nobody_else(tmp_path):
+    import pyarrow as pa
+    with Writer(tmp_path, commit__interval="50ms") as writer:
+        ours, theirs = Requests("ours"), Requests("foreign")
+        catalog = None
+        sent = send(writer, ours)
+        writer.flush()
+        catalog = writer.catalog()
+        catalog.create_namespace(("foreign", "default"))
+        catalog.create_table("foreign.default.logs", pa.schema([pa.field("something", pa.int64())]),
+                             location=f"file://{writer.data}/tables/foreign/default/logs")
+        held = send(writer, theirs, dataset="foreign")
+        for _ in range(5):
+            sent += send(writer, ours)
+        wait_for(lambda: writer.record_ids() == Counter(sent), message="the other tenant was held up")
+        wait_for(lambda: "tenant=foreign" in readiness(writer)[1])
+        catalog.drop_table("foreign.default.logs")
+        flush_at_last(writer)
+        assert writer.record_ids("foreign.default") == Counter(held)
+        writer.stop()
+
+
+def test_a_table_that_somebody_drops_is_made_anew(tmp_path):
+    with Writer(tmp_path, commit__interval="50ms") as writer:
+        supply = Requests("dropped")
+        send(writer, supply)
+        writer.flush()
+        writer.catalog().drop_table("default.default.logs")
+        sent = send(writer, supply)
+        flush_at_last(writer)
+        assert writer.record_ids() == Counter(sent), "what was dropped stays dropped, what came later is there once"
+        writer.stop()
+
+
+def test_a_process_that_is_stopped_for_a_while_goes_on(tmp_path):
+    with Writer(tmp_path, commit__interval="50ms") as writer:
+        supply = Requests("paused")
+        sent = []
+        for _ in range(5):
+            sent += send(writer, supply)
+            writer.process.send_signal(signal.SIGSTOP)
+            time.sleep(0.7)
+            writer.process.send_signal(signal.SIGCONT)
+        sent += send(writer, supply)
+        flush_at_last(writer)
+        assert writer.record_ids() == Counter(sent)
+        writer.stop()
+
+
+def test_a_log_folder_full_of_garbage(tmp_path):
+    writer = Writer(tmp_path)
+    folder = writer.data / "log"
+    folder.mkdir(parents=True)
+    (folder / "notes.txt").write_text("not ours")
+    (folder / "0000.log").write_bytes(os.urandom(5000))
+    (folder / "segment").write_bytes(b"")
+    with writer:
+        sent = send(writer, Requests("garbage"))
+        writer.flush()
+        assert writer.record_ids() == Counter(sent)
+        writer.stop()
+    assert (folder / "notes.txt").read_text() == "not ours"
+
+
+def test_a_failing_fsync_never_becomes_an_acknowledgement(tmp_path):
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    wrapper = tmp_path / "faulty"
+    wrapper.write_text("#!/bin/sh\nexec strace -f -qq -o /dev/null -e trace=fsync,fdatasync "
+                       f"-e inject=fsync,fdatasync:error=EIO:when=40+7 {BINARY} \"$@\"\n")
+    wrapper.chmod(0o755)
+    writer = Writer(tmp_path, commit__interval="100ms")
+    supply, sent, refused = Requests("fsync"), [], 0
+    writer.start(wait=False, binary=wrapper)
+    try:
+        writer.wait_ready()
+    except AssertionError:
+        pytest.skip(f"strace cannot inject here: {writer.log_tail(500)}")
+    with contextlib.suppress(requests.RequestException):
+        for _ in range(150):
+            ids = send(writer, supply)
+            sent += ids or []
+            refused += ids is None
+    # The tracer first, and its child would live on.
+    for child in pathlib.Path(f"/proc/{writer.process.pid}/task/{writer.process.pid}/children").read_text().split():
+        os.kill(int(child), signal.SIGKILL)
+    writer.kill()
+    writer.start()
+    writer.flush()
+    stored = writer.record_ids()
+    writer.stop()
+    assert sent and not (Counter(sent) - stored), "acknowledged records are lost"
+    assert max(stored.values()) == 1
+
+
+def test_secrets_of_requests_and_configuration_are_never_logged(tmp_path):
+    canary = "canary-7e1f-secret"
+    with Writer(tmp_path, logging__level="debug", commit__interval="50ms") as writer:
+        supply = Requests(canary)
+        send(writer, supply)
+        post(writer, b"\xff" * 30 + canary.encode(), Authorization=f"Bearer {canary}")
+        post(writer, supply.next("logs")[1], **{"X-Tenant-Id": f"../{canary}"})
+        requests.post(f"http://{writer.http}/v1/logs?token={canary}", data=f'{{"{canary}":', timeout=10,
+                      headers={"Content-Type": "application/json", "X-Api-Key": canary})
+        with locked_catalog(writer):
+            send(writer, supply)
+            time.sleep(0.5)
+        flush_at_last(writer)
+        metrics = requests.get(f"http://{writer.admin}/metrics", timeout=10).text
+        configuration = requests.get(f"http://{writer.admin}/config", timeout=10).text
+        writer.stop()
+    log = (tmp_path / "writer.log").read_text(errors="replace")
+    assert "request is durable" in log, "the level was not what the test needs"
+    for name, text in (("log", log), ("metrics", metrics), ("configuration", configuration)):
+        assert canary not in text, name
