@@ -38,6 +38,8 @@ constexpr Nanos kGraceOfReceivers = std::chrono::seconds(5);
 // the messages' share, so that the next one can fill while the last one commits.
 constexpr std::int64_t kMessagesDivisor = 2;
 constexpr std::int64_t kPressureDivisor = 2 * kMessagesDivisor;
+// Requests are refused when the next one does not fit, so a little room may be left by then.
+constexpr int kNearlyFullDivisor = 16;
 
 struct FlushRequest {
   Nanos deadline;
@@ -313,13 +315,13 @@ std::vector<ReadinessCheck> Service::CheckReadiness() {
   const std::uint64_t used = parts_->log->bytes_on_disk();
   const auto most = static_cast<std::uint64_t>(configuration_.values.log.bytes_max);
   checks.push_back({.name = "log_space",
-                    .passes = used < most,
+                    .passes = used < most - most / kNearlyFullDivisor,
                     .detail = fmt::format("bytes={} bytes_max={}", used, most)});
   const std::int64_t memory = parts_->budget.used();
-  checks.push_back(
-      {.name = "memory",
-       .passes = memory < parts_->budget.bytes_max(),
-       .detail = fmt::format("bytes={} budget={}", memory, parts_->budget.bytes_max())});
+  const std::int64_t budget = parts_->budget.bytes_max();
+  checks.push_back({.name = "memory",
+                    .passes = memory < budget - budget / kNearlyFullDivisor,
+                    .detail = fmt::format("bytes={} budget={}", memory, budget)});
   std::string stalled;
   for (const std::string& dataset : parts_->scheduler->Stalled())
     stalled += (stalled.empty() ? "" : "; ") + dataset;
