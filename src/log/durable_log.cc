@@ -44,7 +44,7 @@ struct Waiting {
 
 /// Pseudo-code of the thread, see README.md:
 ///
-///   for each group of what waits:
+///   for each group of what waits (while unhealthy, now and then a new segment without a group):
 ///     give positions; twice at most:
 ///       open a segment if there is none or it is full      (file, header, fsync, folder fsync)
 ///       write all frames in one pass; fsync
@@ -254,7 +254,12 @@ void SegmentedLog::Run() {
 
 std::optional<SegmentedLog::Group> SegmentedLog::TakeGroup() {
   std::unique_lock lock(mutex_);
-  wake_.wait(lock, [this] { return !waiting_.empty() || closing_ || change_segment_; });
+  const auto called = [this] { return !waiting_.empty() || closing_ || change_segment_; };
+  if (healthy_) {
+    wake_.wait(lock, called);
+  } else if (!wake_.wait_for(lock, options_.mend_interval, called)) {
+    change_segment_ = true;
+  }
   Group group;
   std::uint64_t bytes = 0;
   while (!waiting_.empty() &&

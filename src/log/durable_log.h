@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -29,6 +30,9 @@ struct DurableLogOptions {
   std::uint64_t record_bytes_max = 128ULL << 20;
   /// Waiting for an fsync; beyond it appends are refused.
   std::uint64_t pending_bytes_max = 256ULL << 20;
+  /// How often an unhealthy log that nobody appends to tries its disk. Senders stay away from a
+  /// process that is not ready, so that it would never hear that the disk is well again.
+  Nanos mend_interval = std::chrono::seconds(1);
 };
 
 /// One record as the log keeps it: opaque header and body. The log knows nothing of OTLP.
@@ -103,7 +107,7 @@ class DurableLog {
   /// Bytes of all segments.
   [[nodiscard]] virtual std::uint64_t bytes_on_disk() const = 0;
   [[nodiscard]] virtual const RecoveryReport& recovery() const = 0;
-  /// False after an I/O failure that has not been mended by a successful append since.
+  /// False after an I/O failure, until an append or, with none coming, a new segment succeeds.
   [[nodiscard]] virtual bool healthy() const = 0;
 };
 

@@ -292,11 +292,15 @@ Status Service::Stop() {
   if (parts_->scheduler != nullptr) status = parts_->scheduler->Close(deadline);
   parts_->flushes.Close();
   if (parts_->admin != nullptr) parts_->admin->Stop(Nanos(0));
-  environment_.events.Log(
-      {.severity = status ? Severity::kInfo : Severity::kWarning,
-       .module = kModule,
-       .message = status ? "stopped" : "stopped; the next start commits the rest from the log",
-       .fields = {{"error", status ? "" : status.error().message}}});
+  if (status) {
+    environment_.events.Log(
+        {.severity = Severity::kInfo, .module = kModule, .message = "stopped", .fields = {}});
+  } else {
+    environment_.events.Log({.severity = Severity::kWarning,
+                             .module = kModule,
+                             .message = "stopped; the next start commits the rest from the log",
+                             .fields = {{"error", status.error().message}}});
+  }
   return status;
 }
 

@@ -305,6 +305,32 @@ TEST(DurableLog, ResumesWithoutRestartWhenAFullDiskIsFreed) {
   EXPECT_EQ(contents->begin()->second.second, "small");
 }
 
+TEST(DurableLog, FindsOutByItselfThatTheDiskIsWellAgain) {
+  LogRig rig;
+  rig.options.mend_interval = std::chrono::milliseconds(1);
+  ASSERT_THAT(rig.Open(), IsOk());
+  ASSERT_THAT(AppendAndWait(*rig.log, "h", "before"), IsOk());
+  rig.files.SetCapacity(0);
+  EXPECT_THAT(AppendAndWait(*rig.log, "h", "x"), IsError(ErrorKind::kUnavailable));
+  EXPECT_FALSE(rig.log->healthy());
+  rig.files.SetCapacity(std::nullopt);
+  while (!rig.log->healthy()) std::this_thread::yield();  // The test's timeout is the limit.
+  EXPECT_THAT(AppendAndWait(*rig.log, "h", "after"), IsOk());
+  EXPECT_LE(rig.Segments().size(), 3U);
+  ASSERT_THAT(rig.CrashAndOpen(CrashPolicy::kLoseUnsynced), IsOk());
+  EXPECT_THAT(ReadLog(*rig.log), IsOkAnd(SizeIs(2)));
+}
+
+TEST(DurableLog, ClosesWhileTheDiskIsStillFull) {
+  LogRig rig;
+  rig.options.mend_interval = std::chrono::milliseconds(1);
+  ASSERT_THAT(rig.Open(), IsOk());
+  rig.files.SetCapacity(0);
+  EXPECT_THAT(AppendAndWait(*rig.log, "h", "x"), IsError(ErrorKind::kUnavailable));
+  rig.log->Close();
+  EXPECT_FALSE(rig.log->healthy());
+}
+
 TEST(DurableLog, OpensOnAFullDiskSoThatItCanBeDrained) {
   LogRig rig;
   ASSERT_THAT(rig.Open(), IsOk());
