@@ -100,6 +100,28 @@ Status CheckNamespaceProperties(const Properties& properties) {
   return {};
 }
 
+Status CheckPropertyChange(const Properties& set, std::span<const std::string> removed) {
+  SIGNALDB_TRY(CheckNamespaceProperties(set));
+  for (const std::string& key : removed) {
+    SIGNALDB_TRY(CheckNamespaceProperties({{key, ""}}));
+    if (set.contains(key)) {
+      return Fail(ErrorKind::kInvalid,
+                  fmt::format("a namespace property is both set and removed key={}", key));
+    }
+  }
+  return {};
+}
+
+Status CheckRename(const TableIdentifier& from, const TableIdentifier& to) {
+  SIGNALDB_TRY(CheckTableIdentifier(from));
+  SIGNALDB_TRY(CheckTableIdentifier(to));
+  if (from == to) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("a table cannot be renamed to itself table={}", from.ToText()));
+  }
+  return {};
+}
+
 Status CheckPointerUpdates(std::span<const PointerUpdate> updates) {
   if (updates.size() > kPointerUpdatesMax) {
     return Fail(ErrorKind::kInvalid, fmt::format("too many tables in one commit tables={} max={}",

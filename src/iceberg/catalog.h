@@ -51,6 +51,12 @@ struct PointerUpdate {
 /// Errors: kInvalid (a key or value that is empty or too long for SQL catalogs; the reserved key
 /// "exists").
 [[nodiscard]] Status CheckNamespaceProperties(const Properties& properties);
+/// What UpdateNamespaceProperties may be asked.
+/// Errors: kInvalid (as CheckNamespaceProperties; a key both set and removed; "exists" removed).
+[[nodiscard]] Status CheckPropertyChange(const Properties& set,
+                                         std::span<const std::string> removed);
+/// Errors: kInvalid (a bad name; both are the same).
+[[nodiscard]] Status CheckRename(const TableIdentifier& from, const TableIdentifier& to);
 /// Errors: kInvalid (the same table twice, a bad name, a location that is empty or over
 /// kMetadataLocationBytesMax, over kPointerUpdatesMax updates).
 [[nodiscard]] Status CheckPointerUpdates(std::span<const PointerUpdate> updates);
@@ -92,6 +98,25 @@ class Catalog {
   /// Forgets the table; its files stay.
   /// Errors: kNotFound, kInvalid, kUnavailable, kUnknownOutcome.
   [[nodiscard]] virtual Status DropTable(const TableIdentifier& table) = 0;
+  /// Moves the pointer to another name, in one step; the table's files and location stay.
+  /// Errors: kNotFound (no such table, or no such namespace to move to), kConflict (a table or view
+  /// of the new name exists), kInvalid, kUnavailable, kUnknownOutcome.
+  [[nodiscard]] virtual Status RenameTable(const TableIdentifier& from,
+                                           const TableIdentifier& to) = 0;
+
+  /// Forgets the namespace and its properties.
+  /// Errors: kNotFound, kConflict (a table, view or namespace is inside), kInvalid, kUnavailable,
+  /// kUnknownOutcome.
+  [[nodiscard]] virtual Status DropNamespace(const Namespace& levels) = 0;
+  /// What CreateNamespace and UpdateNamespaceProperties set.
+  /// Errors: kNotFound, kInvalid, kUnavailable, kCorrupt.
+  [[nodiscard]] virtual Result<Properties> NamespaceProperties(const Namespace& levels) = 0;
+  /// Sets some and removes some, all or none; removing what is not there is no error.
+  /// Errors: kNotFound, kConflict (someone else set the same key at the same time), kInvalid,
+  /// kUnavailable, kUnknownOutcome.
+  [[nodiscard]] virtual Status UpdateNamespaceProperties(const Namespace& levels,
+                                                         const Properties& set,
+                                                         std::span<const std::string> removed) = 0;
 };
 
 }  // namespace signaldb

@@ -89,6 +89,20 @@ class FaultyCatalog final : public Catalog {
   [[nodiscard]] Status DropTable(const TableIdentifier& table) override {
     return catalog_.DropTable(table);
   }
+  [[nodiscard]] Status RenameTable(const TableIdentifier& from,
+                                   const TableIdentifier& to) override {
+    return catalog_.RenameTable(from, to);
+  }
+  [[nodiscard]] Status DropNamespace(const Namespace& levels) override {
+    return catalog_.DropNamespace(levels);
+  }
+  [[nodiscard]] Result<Properties> NamespaceProperties(const Namespace& levels) override {
+    return catalog_.NamespaceProperties(levels);
+  }
+  [[nodiscard]] Status UpdateNamespaceProperties(const Namespace& levels, const Properties& set,
+                                                 std::span<const std::string> removed) override {
+    return catalog_.UpdateNamespaceProperties(levels, set, removed);
+  }
 
  private:
   [[nodiscard]] Status CommitAsScripted(std::span<const PointerUpdate> updates) {

@@ -13,6 +13,11 @@ bool StartsWith(const Namespace& levels, const Namespace& prefix) {
   return levels.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), levels.begin());
 }
 
+std::unexpected<Error> NoSuchNamespace(const Namespace& levels) {
+  return Fail(ErrorKind::kNotFound,
+              fmt::format("no such namespace namespace={}", JoinLevels(levels)));
+}
+
 }  // namespace
 
 Result<std::string> MemoryCatalog::MetadataLocation(const TableIdentifier& table) {
@@ -94,10 +99,7 @@ Result<std::vector<Namespace>> MemoryCatalog::ListNamespaces() {
 Result<std::vector<TableIdentifier>> MemoryCatalog::ListTables(const Namespace& levels) {
   SIGNALDB_TRY(CheckNamespace(levels));
   const std::scoped_lock lock(mutex_);
-  if (!ExistsLocked(levels)) {
-    return Fail(ErrorKind::kNotFound,
-                fmt::format("no such namespace namespace={}", JoinLevels(levels)));
-  }
+  if (!ExistsLocked(levels)) return NoSuchNamespace(levels);
   std::vector<TableIdentifier> tables;
   for (const auto& [table, location] : pointers_) {
     if (table.levels == levels) tables.push_back(table);
@@ -111,6 +113,55 @@ Status MemoryCatalog::DropTable(const TableIdentifier& table) {
   if (pointers_.erase(table) == 0) {
     return Fail(ErrorKind::kNotFound, fmt::format("no such table table={}", table.ToText()));
   }
+  return {};
+}
+
+Status MemoryCatalog::RenameTable(const TableIdentifier& from, const TableIdentifier& to) {
+  SIGNALDB_TRY(CheckRename(from, to));
+  const std::scoped_lock lock(mutex_);
+  const auto found = pointers_.find(from);
+  if (found == pointers_.end()) {
+    return Fail(ErrorKind::kNotFound, fmt::format("no such table table={}", from.ToText()));
+  }
+  SIGNALDB_TRY(CheckExpectedLocked({.table = to, .expected = std::nullopt, .next = {}}));
+  pointers_.emplace(to, std::move(found->second));
+  pointers_.erase(found);
+  return {};
+}
+
+Status MemoryCatalog::DropNamespace(const Namespace& levels) {
+  SIGNALDB_TRY(CheckNamespace(levels));
+  const std::scoped_lock lock(mutex_);
+  if (!ExistsLocked(levels)) return NoSuchNamespace(levels);
+  const bool holds_tables = std::ranges::any_of(
+      pointers_, [&](const auto& entry) { return StartsWith(entry.first.levels, levels); });
+  const auto child = namespaces_.upper_bound(levels);
+  if (holds_tables || (child != namespaces_.end() && StartsWith(child->first, levels))) {
+    return Fail(ErrorKind::kConflict,
+                fmt::format("the namespace is not empty; drop what is inside first namespace={}",
+                            JoinLevels(levels)));
+  }
+  namespaces_.erase(levels);
+  return {};
+}
+
+Result<Properties> MemoryCatalog::NamespaceProperties(const Namespace& levels) {
+  SIGNALDB_TRY(CheckNamespace(levels));
+  const std::scoped_lock lock(mutex_);
+  if (!ExistsLocked(levels)) return NoSuchNamespace(levels);
+  const auto found = namespaces_.find(levels);
+  return found == namespaces_.end() ? Properties{} : found->second;
+}
+
+Status MemoryCatalog::UpdateNamespaceProperties(const Namespace& levels, const Properties& set,
+                                                std::span<const std::string> removed) {
+  SIGNALDB_TRY(CheckNamespace(levels));
+  SIGNALDB_TRY(CheckPropertyChange(set, removed));
+  const std::scoped_lock lock(mutex_);
+  if (!ExistsLocked(levels)) return NoSuchNamespace(levels);
+  Properties& properties = namespaces_[levels];
+  for (const std::string& key : removed) properties.erase(key);
+  for (const auto& [key, value] : set) properties.insert_or_assign(key, value);
   return {};
 }
 

@@ -22,6 +22,11 @@ class MemoryCatalog final : public Catalog {
   [[nodiscard]] Result<std::vector<Namespace>> ListNamespaces() override;
   [[nodiscard]] Result<std::vector<TableIdentifier>> ListTables(const Namespace& levels) override;
   [[nodiscard]] Status DropTable(const TableIdentifier& table) override;
+  [[nodiscard]] Status RenameTable(const TableIdentifier& from, const TableIdentifier& to) override;
+  [[nodiscard]] Status DropNamespace(const Namespace& levels) override;
+  [[nodiscard]] Result<Properties> NamespaceProperties(const Namespace& levels) override;
+  [[nodiscard]] Status UpdateNamespaceProperties(const Namespace& levels, const Properties& set,
+                                                 std::span<const std::string> removed) override;
 
  private:
   [[nodiscard]] bool ExistsLocked(const Namespace& levels) const;

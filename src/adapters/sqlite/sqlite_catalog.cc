@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -13,74 +12,6 @@ namespace signaldb {
 namespace {
 
 constexpr std::string_view kMemoryPath = ":memory:";
-
-// The layout that Java's JdbcUtil ends with (V1), column by column.
-constexpr std::string_view kCreateTables =
-    "CREATE TABLE IF NOT EXISTS iceberg_tables("
-    "catalog_name VARCHAR(255) NOT NULL,"
-    "table_namespace VARCHAR(255) NOT NULL,"
-    "table_name VARCHAR(255) NOT NULL,"
-    "metadata_location VARCHAR(1000),"
-    "previous_metadata_location VARCHAR(1000),"
-    "iceberg_type VARCHAR(5),"
-    "PRIMARY KEY (catalog_name, table_namespace, table_name))";
-constexpr std::string_view kCreateNamespaces =
-    "CREATE TABLE IF NOT EXISTS iceberg_namespace_properties("
-    "catalog_name VARCHAR(255) NOT NULL,"
-    "namespace VARCHAR(255) NOT NULL,"
-    "property_key VARCHAR(255),"
-    "property_value VARCHAR(1000),"
-    "PRIMARY KEY (catalog_name, namespace, property_key))";
-
-constexpr std::string_view kLoadV1 =
-    "SELECT metadata_location FROM iceberg_tables WHERE catalog_name = ? AND table_namespace = ? "
-    "AND table_name = ? AND (iceberg_type = 'TABLE' OR iceberg_type IS NULL)";
-constexpr std::string_view kLoadV0 =
-    "SELECT metadata_location FROM iceberg_tables WHERE catalog_name = ? AND table_namespace = ? "
-    "AND table_name = ?";
-
-constexpr std::string_view kInsertV1 =
-    "INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location, "
-    "previous_metadata_location, iceberg_type) VALUES (?,?,?,?,null,'TABLE')";
-constexpr std::string_view kInsertV0 =
-    "INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location, "
-    "previous_metadata_location) VALUES (?,?,?,?,null)";
-
-// Sets the type too: Java up to 1.5.1 cannot commit to rows where it is NULL.
-constexpr std::string_view kUpdateV1 =
-    "UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = ?, "
-    "iceberg_type = 'TABLE' WHERE catalog_name = ? AND table_namespace = ? AND table_name = ? AND "
-    "metadata_location = ? AND (iceberg_type = 'TABLE' OR iceberg_type IS NULL)";
-constexpr std::string_view kUpdateV0 =
-    "UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = ? WHERE "
-    "catalog_name = ? AND table_namespace = ? AND table_name = ? AND metadata_location = ?";
-
-constexpr std::string_view kDeleteV1 =
-    "DELETE FROM iceberg_tables WHERE catalog_name = ? AND table_namespace = ? AND table_name = ? "
-    "AND (iceberg_type = 'TABLE' OR iceberg_type IS NULL)";
-constexpr std::string_view kDeleteV0 =
-    "DELETE FROM iceberg_tables WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?";
-
-constexpr std::string_view kListV1 =
-    "SELECT table_name FROM iceberg_tables WHERE catalog_name = ? AND table_namespace = ? AND "
-    "(iceberg_type = 'TABLE' OR iceberg_type IS NULL) ORDER BY table_name";
-constexpr std::string_view kListV0 =
-    "SELECT table_name FROM iceberg_tables WHERE catalog_name = ? AND table_namespace = ? ORDER BY "
-    "table_name";
-
-// A range instead of LIKE 'ns.%': SQLite's LIKE does not tell upper from lower case.
-constexpr std::string_view kNamespaceOfTable =
-    "SELECT 1 FROM iceberg_tables WHERE catalog_name = ? AND (table_namespace = ? OR "
-    "(table_namespace >= ? AND table_namespace < ?)) LIMIT 1";
-constexpr std::string_view kNamespaceOfProperty =
-    "SELECT 1 FROM iceberg_namespace_properties WHERE catalog_name = ? AND (namespace = ? OR "
-    "(namespace >= ? AND namespace < ?)) LIMIT 1";
-constexpr std::string_view kListNamespaces =
-    "SELECT table_namespace FROM iceberg_tables WHERE catalog_name = ? UNION "
-    "SELECT namespace FROM iceberg_namespace_properties WHERE catalog_name = ?";
-constexpr std::string_view kInsertProperty =
-    "INSERT INTO iceberg_namespace_properties (catalog_name, namespace, property_key, "
-    "property_value) VALUES (?,?,?,?)";
 
 /// Errors: kInvalid if the folder of `path` is on a network file system, whose locks SQLite cannot
 /// trust.
@@ -116,6 +47,27 @@ Status RefuseNetworkFileSystem(const std::string& path) {
   return {};
 }
 
+class SqliteSession final : public SqlSession {
+ public:
+  SqliteSession(SqliteConnection& connection, SqlCatalogLayout layout, SqliteStep step)
+      : connection_(connection), layout_(layout), step_(step) {}
+
+  [[nodiscard]] Result<std::vector<SqlRow>> Query(
+      std::string_view sql, std::initializer_list<SqlText> parameters) override {
+    return connection_.Query(sql, parameters, step_);
+  }
+  [[nodiscard]] Result<int> Execute(std::string_view sql,
+                                    std::initializer_list<SqlText> parameters) override {
+    return connection_.Execute(sql, parameters, step_);
+  }
+  [[nodiscard]] SqlCatalogLayout layout() const override { return layout_; }
+
+ private:
+  SqliteConnection& connection_;
+  const SqlCatalogLayout layout_;
+  const SqliteStep step_;
+};
+
 }  // namespace
 
 Result<std::string> PathOfSqliteUri(std::string_view uri) {
@@ -136,11 +88,7 @@ Result<std::string> PathOfSqliteUri(std::string_view uri) {
 
 Result<std::unique_ptr<SqliteCatalog>> SqliteCatalog::Open(std::string_view uri,
                                                            SqliteCatalogOptions options) {
-  if (options.catalog_name.empty() || options.catalog_name.size() > kCatalogNameBytesMax) {
-    return Fail(ErrorKind::kInvalid,
-                fmt::format("catalog name must have 1 to {} bytes bytes={}", kCatalogNameBytesMax,
-                            options.catalog_name.size()));
-  }
+  SIGNALDB_TRY(CheckCatalogName(options.catalog_name));
   SIGNALDB_ASSIGN(std::string path, PathOfSqliteUri(uri));
   if (path != kMemoryPath && options.vfs.empty()) SIGNALDB_TRY(RefuseNetworkFileSystem(path));
   SqliteConnection::Settings settings{
@@ -187,14 +135,14 @@ Status SqliteCatalog::SettleLocked() {
 }
 
 Status SqliteCatalog::CreateTablesLocked() {
-  SIGNALDB_TRY(connection_->Execute(kCreateTables, {}, SqliteStep::kOpen));
-  SIGNALDB_TRY(connection_->Execute(kCreateNamespaces, {}, SqliteStep::kOpen));
+  SIGNALDB_TRY(connection_->Execute(kSqlCreateTables, {}, SqliteStep::kOpen));
+  SIGNALDB_TRY(connection_->Execute(kSqlCreateNamespaces, {}, SqliteStep::kOpen));
   SIGNALDB_ASSIGN(const std::vector<SqliteRow> columns,
                   connection_->Query("PRAGMA table_info(iceberg_tables)", {}, SqliteStep::kOpen));
   layout_ =
       std::ranges::any_of(columns, [](const SqliteRow& row) { return row.at(1) == "iceberg_type"; })
-          ? Layout::kV1
-          : Layout::kV0;
+          ? SqlCatalogLayout::kV1
+          : SqlCatalogLayout::kV0;
   return {};
 }
 
@@ -222,176 +170,25 @@ void SqliteCatalog::AbandonTransactionLocked() {
   if (settings_.path != kMemoryPath) connection_.reset();
 }
 
-Result<std::vector<SqliteRow>> SqliteCatalog::LoadLocked(const TableIdentifier& table,
-                                                         SqliteStep step) {
-  return connection_->Query(ByLayout(kLoadV1, kLoadV0),
-                            {catalog_name_, JoinLevels(table.levels), table.name}, step);
-}
-
-Result<std::string> SqliteCatalog::MetadataLocation(const TableIdentifier& table) {
-  SIGNALDB_TRY(CheckTableIdentifier(table));
+Status SqliteCatalog::Reading(const Body& body) {
   const std::scoped_lock lock(mutex_);
   SIGNALDB_TRY(EnsureConnectedLocked());
-  SIGNALDB_ASSIGN(const std::vector<SqliteRow> rows, LoadLocked(table, SqliteStep::kRead));
-  if (rows.empty()) {
-    return Fail(ErrorKind::kNotFound,
-                fmt::format("no such table in the catalog table={} catalog_name={}", table.ToText(),
-                            catalog_name_));
-  }
-  const SqliteText& location = rows.at(0).at(0);
-  if (!location.has_value() || location->empty()) {
-    return Fail(ErrorKind::kCorrupt,
-                fmt::format("the catalog has no metadata location table={}", table.ToText()));
-  }
-  return *location;
+  SqliteSession session(*connection_, layout_, SqliteStep::kRead);
+  return body(session);
 }
 
-Status SqliteCatalog::Commit(std::span<const PointerUpdate> updates) {
-  SIGNALDB_TRY(CheckPointerUpdates(updates));
-  if (updates.empty()) return {};
+Status SqliteCatalog::Writing(const Body& body) {
   const std::scoped_lock lock(mutex_);
   SIGNALDB_TRY(EnsureConnectedLocked());
   return InTransactionLocked([&]() -> Status {
-    for (const PointerUpdate& update : updates) SIGNALDB_TRY(ApplyLocked(update));
-    return {};
-  });
-}
-
-Status SqliteCatalog::ApplyLocked(const PointerUpdate& update) {
-  if (!update.expected.has_value()) return InsertLocked(update);
-  const std::string levels = JoinLevels(update.table.levels);
-  SIGNALDB_ASSIGN(const int changed,
-                  connection_->Execute(ByLayout(kUpdateV1, kUpdateV0),
-                                       {update.next, *update.expected, catalog_name_, levels,
-                                        update.table.name, *update.expected},
-                                       SqliteStep::kStatement));
-  if (changed == 1) return {};
-  SIGNALDB_ASSIGN(const std::vector<SqliteRow> rows,
-                  LoadLocked(update.table, SqliteStep::kStatement));
-  if (rows.empty()) {
-    return Fail(ErrorKind::kNotFound,
-                fmt::format("no such table in the catalog table={}", update.table.ToText()));
-  }
-  return Fail(
-      ErrorKind::kConflict,
-      fmt::format("the table has changed since it was read table={} expected={} found={}",
-                  update.table.ToText(), *update.expected, rows.at(0).at(0).value_or("(none)")));
-}
-
-Status SqliteCatalog::InsertLocked(const PointerUpdate& update) {
-  SIGNALDB_ASSIGN(const bool exists, ExistsLocked(update.table.levels, SqliteStep::kStatement));
-  if (!exists) {
-    return Fail(ErrorKind::kNotFound, fmt::format("no such namespace; create it first namespace={}",
-                                                  JoinLevels(update.table.levels)));
-  }
-  const Result<int> inserted = connection_->Execute(
-      ByLayout(kInsertV1, kInsertV0),
-      {catalog_name_, JoinLevels(update.table.levels), update.table.name, update.next},
-      SqliteStep::kStatement);
-  if (inserted.has_value()) return {};
-  if (inserted.error().kind == ErrorKind::kConflict) {
-    return Fail(ErrorKind::kConflict,
-                fmt::format("a table or view of this name exists table={}", update.table.ToText()));
-  }
-  return std::unexpected(inserted.error());
-}
-
-Status SqliteCatalog::CreateNamespace(const Namespace& levels, const Properties& properties) {
-  SIGNALDB_TRY(CheckNamespace(levels));
-  SIGNALDB_TRY(CheckNamespaceProperties(properties));
-  const std::scoped_lock lock(mutex_);
-  SIGNALDB_TRY(EnsureConnectedLocked());
-  return InTransactionLocked([&]() -> Status {
-    const std::string joined = JoinLevels(levels);
-    SIGNALDB_ASSIGN(const bool exists, ExistsLocked(levels, SqliteStep::kStatement));
-    if (exists) {
-      return Fail(ErrorKind::kConflict,
-                  fmt::format("namespace exists already namespace={}", joined));
-    }
-    // Java finds a namespace without properties only by this one.
-    SIGNALDB_TRY(connection_->Execute(kInsertProperty, {catalog_name_, joined, "exists", "true"},
-                                      SqliteStep::kStatement));
-    for (const auto& [key, value] : properties) {
-      SIGNALDB_TRY(connection_->Execute(kInsertProperty, {catalog_name_, joined, key, value},
-                                        SqliteStep::kStatement));
-    }
-    return {};
-  });
-}
-
-Result<bool> SqliteCatalog::ExistsLocked(const Namespace& levels, SqliteStep step) {
-  const std::string joined = JoinLevels(levels);
-  const std::string inside_begin = joined + ".";
-  const std::string inside_end = joined + "/";  // The byte after the dot.
-  for (const std::string_view sql : {kNamespaceOfTable, kNamespaceOfProperty}) {
-    SIGNALDB_ASSIGN(
-        const std::vector<SqliteRow> rows,
-        connection_->Query(sql, {catalog_name_, joined, inside_begin, inside_end}, step));
-    if (!rows.empty()) return true;
-  }
-  return false;
-}
-
-Result<bool> SqliteCatalog::NamespaceExists(const Namespace& levels) {
-  SIGNALDB_TRY(CheckNamespace(levels));
-  const std::scoped_lock lock(mutex_);
-  SIGNALDB_TRY(EnsureConnectedLocked());
-  return ExistsLocked(levels, SqliteStep::kRead);
-}
-
-Result<std::vector<Namespace>> SqliteCatalog::ListNamespaces() {
-  const std::scoped_lock lock(mutex_);
-  SIGNALDB_TRY(EnsureConnectedLocked());
-  SIGNALDB_ASSIGN(
-      const std::vector<SqliteRow> rows,
-      connection_->Query(kListNamespaces, {catalog_name_, catalog_name_}, SqliteStep::kRead));
-  std::set<Namespace> all;
-  for (const SqliteRow& row : rows) {
-    // Java can make the empty namespace, which we cannot name: left out.
-    Result<Namespace> levels = SplitLevels(row.at(0).value_or(""));
-    if (levels.has_value()) all.insert(*std::move(levels));
-  }
-  return std::vector<Namespace>(all.begin(), all.end());
-}
-
-Result<std::vector<TableIdentifier>> SqliteCatalog::ListTables(const Namespace& levels) {
-  SIGNALDB_TRY(CheckNamespace(levels));
-  const std::scoped_lock lock(mutex_);
-  SIGNALDB_TRY(EnsureConnectedLocked());
-  SIGNALDB_ASSIGN(const bool exists, ExistsLocked(levels, SqliteStep::kRead));
-  if (!exists) {
-    return Fail(ErrorKind::kNotFound,
-                fmt::format("no such namespace in the catalog namespace={} catalog_name={}",
-                            JoinLevels(levels), catalog_name_));
-  }
-  SIGNALDB_ASSIGN(const std::vector<SqliteRow> rows,
-                  connection_->Query(ByLayout(kListV1, kListV0),
-                                     {catalog_name_, JoinLevels(levels)}, SqliteStep::kRead));
-  std::vector<TableIdentifier> tables;
-  for (const SqliteRow& row : rows) {
-    tables.push_back(TableIdentifier{.levels = levels, .name = row.at(0).value_or("")});
-  }
-  return tables;
-}
-
-Status SqliteCatalog::DropTable(const TableIdentifier& table) {
-  SIGNALDB_TRY(CheckTableIdentifier(table));
-  const std::scoped_lock lock(mutex_);
-  SIGNALDB_TRY(EnsureConnectedLocked());
-  return InTransactionLocked([&]() -> Status {
-    SIGNALDB_ASSIGN(const int changed,
-                    connection_->Execute(ByLayout(kDeleteV1, kDeleteV0),
-                                         {catalog_name_, JoinLevels(table.levels), table.name},
-                                         SqliteStep::kStatement));
-    if (changed == 1) return {};
-    return Fail(ErrorKind::kNotFound,
-                fmt::format("no such table in the catalog table={}", table.ToText()));
+    SqliteSession session(*connection_, layout_, SqliteStep::kStatement);
+    return body(session);
   });
 }
 
 bool SqliteCatalog::is_v1() const {
   const std::scoped_lock lock(mutex_);
-  return layout_ == Layout::kV1;
+  return layout_ == SqlCatalogLayout::kV1;
 }
 
 Status SqliteCatalog::UpgradeToV1() {
@@ -399,13 +196,11 @@ Status SqliteCatalog::UpgradeToV1() {
   SIGNALDB_TRY(EnsureConnectedLocked());
   const Status upgraded = InTransactionLocked([&]() -> Status {
     SIGNALDB_TRY(CreateTablesLocked());
-    if (layout_ == Layout::kV1) return {};
-    SIGNALDB_TRY(
-        connection_->Execute("ALTER TABLE iceberg_tables ADD COLUMN iceberg_type VARCHAR(5)", {},
-                             SqliteStep::kStatement));
+    if (layout_ == SqlCatalogLayout::kV1) return {};
+    SIGNALDB_TRY(connection_->Execute(kSqlUpgradeToV1, {}, SqliteStep::kStatement));
     return {};
   });
-  if (upgraded.has_value()) layout_ = Layout::kV1;
+  if (upgraded.has_value()) layout_ = SqlCatalogLayout::kV1;
   return upgraded;
 }
 

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "adapters/sqlite/sqlite_connection.h"
-#include "iceberg/catalog.h"
+#include "iceberg/sql_catalog.h"
 
 namespace signaldb {
 
@@ -32,21 +32,12 @@ struct SqliteCatalogOptions {
 /// Owns:          the file, by one connection. Open it once a process.
 /// Does not own:  the folder, which must exist.
 /// Threads:       thread-safe; calls run one after another under a mutex.
-class SqliteCatalog final : public Catalog {
+class SqliteCatalog final : public SqlCatalog {
  public:
   /// Opens or creates the file and its tables, and makes what it finds durable.
   /// Errors: kInvalid (bad URI, network file system), kUnavailable, kCorrupt.
   [[nodiscard]] static Result<std::unique_ptr<SqliteCatalog>> Open(std::string_view uri,
                                                                    SqliteCatalogOptions options);
-
-  [[nodiscard]] Result<std::string> MetadataLocation(const TableIdentifier& table) override;
-  [[nodiscard]] Status Commit(std::span<const PointerUpdate> updates) override;
-  [[nodiscard]] Status CreateNamespace(const Namespace& levels,
-                                       const Properties& properties) override;
-  [[nodiscard]] Result<bool> NamespaceExists(const Namespace& levels) override;
-  [[nodiscard]] Result<std::vector<Namespace>> ListNamespaces() override;
-  [[nodiscard]] Result<std::vector<TableIdentifier>> ListTables(const Namespace& levels) override;
-  [[nodiscard]] Status DropTable(const TableIdentifier& table) override;
 
   /// True if the tables have the column `iceberg_type`.
   [[nodiscard]] bool is_v1() const;
@@ -55,32 +46,22 @@ class SqliteCatalog final : public Catalog {
   [[nodiscard]] Status UpgradeToV1();
 
  private:
-  enum class Layout : std::uint8_t { kV0, kV1 };
-
   SqliteCatalog(SqliteConnection::Settings settings, std::string catalog_name)
-      : settings_(std::move(settings)), catalog_name_(std::move(catalog_name)) {}
+      : SqlCatalog(std::move(catalog_name)), settings_(std::move(settings)) {}
 
+  [[nodiscard]] Status Reading(const Body& body) override;
+  [[nodiscard]] Status Writing(const Body& body) override;
   [[nodiscard]] Status ConnectLocked();
   [[nodiscard]] Status EnsureConnectedLocked();
   [[nodiscard]] Status SettleLocked();
   [[nodiscard]] Status CreateTablesLocked();
   [[nodiscard]] Status InTransactionLocked(const std::function<Status()>& body);
   void AbandonTransactionLocked();
-  [[nodiscard]] Status ApplyLocked(const PointerUpdate& update);
-  [[nodiscard]] Status InsertLocked(const PointerUpdate& update);
-  [[nodiscard]] Result<bool> ExistsLocked(const Namespace& levels, SqliteStep step);
-  [[nodiscard]] Result<std::vector<SqliteRow>> LoadLocked(const TableIdentifier& table,
-                                                          SqliteStep step);
-  /// `v1`, or `v0` for files without the column `iceberg_type`.
-  [[nodiscard]] std::string_view ByLayout(std::string_view v1, std::string_view v0) const {
-    return layout_ == Layout::kV1 ? v1 : v0;
-  }
 
   const SqliteConnection::Settings settings_;
-  const std::string catalog_name_;
   mutable std::mutex mutex_;
   std::unique_ptr<SqliteConnection> connection_;  // Empty after a failure that made it doubtful.
-  Layout layout_ = Layout::kV1;
+  SqlCatalogLayout layout_ = SqlCatalogLayout::kV1;
 };
 
 }  // namespace signaldb
