@@ -1,68 +1,17 @@
-// What every catalog promises (src/iceberg/catalog.h), over each catalog of ours.
+// What every catalog promises (src/iceberg/catalog.h) about tables and their pointers.
+
+#include "catalog_conformance.h"
 
 #include <atomic>
-#include <functional>
-#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "adapters/memory/memory_catalog.h"
-#include "adapters/sqlite/sqlite_catalog.h"
-#include "testing/matchers.h"
-#include "testing/metadata_pointer.h"
-#include "testing/temp_dir.h"
-
-namespace signaldb {
+namespace signaldb::testing {
 namespace {
 
-using signaldb::testing::Create;
-using signaldb::testing::IsError;
-using signaldb::testing::IsErrorSaying;
-using signaldb::testing::IsOk;
-using signaldb::testing::IsOkAnd;
-using signaldb::testing::Swap;
-using signaldb::testing::Table;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-
-/// One catalog, seen through as many handles as a test wants.
-struct Backend {
-  std::string name;
-  std::function<std::shared_ptr<Catalog>(const std::string& folder)> open;
-};
-
-Backend MemoryBackend() {
-  return {.name = "Memory",
-          .open = [](const std::string&) { return std::make_shared<MemoryCatalog>(); }};
-}
-
-std::shared_ptr<Catalog> OpenSqlite(const std::string& uri) {
-  Result<std::unique_ptr<SqliteCatalog>> catalog = SqliteCatalog::Open(uri, {});
-  EXPECT_THAT(catalog, IsOk());
-  return std::move(*catalog);
-}
-
-class CatalogConformance : public ::testing::TestWithParam<Backend> {
- protected:
-  void SetUp() override {
-    catalog_ = GetParam().open(folder_.path());
-    ASSERT_THAT(catalog_->CreateNamespace({"acme", "prod"}, {{"owner", "us"}}), IsOk());
-  }
-
-  /// Another handle to the same catalog, as another part of the system would hold it.
-  std::shared_ptr<Catalog> Second() {
-    return GetParam().name == "SqliteFile" ? GetParam().open(folder_.path()) : catalog_;
-  }
-
-  Status CommitOne(const PointerUpdate& update) { return catalog_->Commit({&update, 1}); }
-
-  testing::TempDir folder_;
-  std::shared_ptr<Catalog> catalog_;
-};
 
 TEST_P(CatalogConformance, LoadsWhatWasCreated) {
   ASSERT_THAT(CommitOne(Create(Table("logs"), "memory://a/0.json")), IsOk());
@@ -259,20 +208,5 @@ TEST_P(CatalogConformance, LetsOneOfManyThreadsWinEachSwap) {
   EXPECT_THAT(catalog_->MetadataLocation(Table("n")), IsOkAnd(std::to_string(kThreads * kSwaps)));
 }
 
-INSTANTIATE_TEST_SUITE_P(, CatalogConformance,
-                         ::testing::Values(MemoryBackend(),
-                                           Backend{.name = "SqliteFile",
-                                                   .open =
-                                                       [](const std::string& folder) {
-                                                         return OpenSqlite("sqlite://" + folder +
-                                                                           "/catalog.db");
-                                                       }},
-                                           Backend{.name = "SqliteMemory",
-                                                   .open =
-                                                       [](const std::string&) {
-                                                         return OpenSqlite("sqlite::memory:");
-                                                       }}),
-                         [](const auto& instance) { return instance.param.name; });
-
 }  // namespace
-}  // namespace signaldb
+}  // namespace signaldb::testing
