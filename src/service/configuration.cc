@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
+#include "adapters/postgres/postgres_uri.h"
 #include "service/configuration_keys.h"
 #include "service/locations.h"
 #include "service/log_levels.h"
@@ -290,7 +291,13 @@ class Assembly {
 /// Turns locations and paths into absolute ones.
 Status ResolveLocations(Assembly& assembly, const std::string& cwd) {
   Configuration& c = assembly.values();
-  if (c.schema.catalog_type == CatalogType::kSql) {
+  if (c.schema.catalog_type == CatalogType::kSql && IsPostgresUri(c.schema.catalog_uri)) {
+    const auto target = ParsePostgresUri(c.schema.catalog_uri);
+    if (!target.has_value()) {
+      const std::string key = "schema.catalog_uri";
+      return Wrong(assembly.OriginOf(key), target.error().message, key);
+    }
+  } else if (c.schema.catalog_type == CatalogType::kSql) {
     auto path = SqlitePathOf(c.schema.catalog_uri, cwd);
     if (!path.has_value()) {
       const std::string key = "schema.catalog_uri";

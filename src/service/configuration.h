@@ -26,7 +26,7 @@ struct Configuration {
     CatalogType catalog_type{};
     std::string catalog_uri;
     std::string catalog_name;
-    std::string sqlite_path;  ///< From `catalog_uri`: absolute, or ":memory:". Empty: no SQLite.
+    std::string sqlite_path;  ///< From `catalog_uri`: absolute, or ":memory:". Empty: not SQLite.
   } schema;
   struct Storage {
     std::string dsn;

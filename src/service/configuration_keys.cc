@@ -28,8 +28,10 @@ constexpr auto kKeys = std::to_array<ConfigurationKey>({
      "Where tables are registered. With `memory` nothing survives a restart.",
      +[](C& c) -> CatalogType& { return c.schema.catalog_type; }, "sql|memory"},
     {"schema.catalog_uri", kText, "sqlite://signaldb-data/catalog.db",
-     "The SQL catalog: `sqlite://relative.db`, `sqlite:///absolute.db` or `sqlite::memory:`. Not "
-     "on a network file system.",
+     "The SQL catalog. `sqlite://relative.db`, `sqlite:///absolute.db` (not on a network file "
+     "system) "
+     "or `sqlite::memory:`; `postgres://user:password@host:5432/database`, percent-encoded, with "
+     "options of libpq such as `?sslmode=verify-full&sslrootcert=/etc/ssl/ca.pem`.",
      +[](C& c) -> std::string& { return c.schema.catalog_uri; }},
     {"schema.catalog_name", kText, "signaldb",
      "Name of the catalog inside its database; other tools must use the same one.",
@@ -203,7 +205,7 @@ constexpr auto kKeys = std::to_array<ConfigurationKey>({
     {"catalog_pool.min_connections",
      kInteger,
      "2",
-     "Connections kept open.",
+     "Connections to a PostgreSQL catalog kept open.",
      +[](C& c) -> int& { return c.catalog_pool.min_connections; },
      {},
      0,

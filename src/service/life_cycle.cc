@@ -14,6 +14,7 @@
 #include "adapters/otlp/otlp_grpc_server.h"
 #include "adapters/otlp/otlp_http_handler.h"
 #include "adapters/otlp/receiver.h"
+#include "adapters/postgres/postgres_catalog.h"
 #include "adapters/sqlite/sqlite_catalog.h"
 #include "base/bounded_queue.h"
 #include "base/memory_budget.h"
@@ -104,6 +105,18 @@ Status Service::OpenStorage() {
   }
   if (values.schema.catalog_type == CatalogType::kMemory) {
     parts_->catalog = std::make_unique<MemoryCatalog>();
+  } else if (values.schema.sqlite_path.empty()) {
+    const Configuration::CatalogPool& pool = values.catalog_pool;
+    SIGNALDB_ASSIGN(parts_->catalog,
+                    PostgresCatalog::Open(
+                        values.schema.catalog_uri,
+                        {.catalog_name = values.schema.catalog_name,
+                         .pool = {.min_connections = static_cast<std::size_t>(pool.min_connections),
+                                  .max_connections = static_cast<std::size_t>(pool.max_connections),
+                                  .acquire_timeout = pool.connection_timeout,
+                                  .idle_timeout = pool.idle_timeout,
+                                  .max_lifetime = pool.max_lifetime}},
+                        environment_.clock, environment_.events));
   } else {
     const std::string& path = values.schema.sqlite_path;
     if (path != ":memory:") SIGNALDB_TRY(environment_.files.MakeDirs(ParentDir(path)));

@@ -24,10 +24,8 @@ constexpr auto kForeignStores = std::to_array<Foreign>({{"s3://", "S3"},
                                                         {"gs://", "Google Cloud Storage"},
                                                         {"abfs://", "Azure storage"},
                                                         {"abfss://", "Azure storage"}});
-constexpr auto kForeignCatalogs = std::to_array<Foreign>({{"postgres://", "PostgreSQL"},
-                                                          {"postgresql://", "PostgreSQL"},
-                                                          {"http://", "a REST catalog"},
-                                                          {"https://", "a REST catalog"}});
+constexpr auto kForeignCatalogs =
+    std::to_array<Foreign>({{"http://", "a REST catalog"}, {"https://", "a REST catalog"}});
 
 template <std::size_t N>
 Status RefuseForeign(std::string_view text, const std::array<Foreign, N>& known,
@@ -76,13 +74,14 @@ Result<std::string> WarehouseOf(std::string_view dsn, std::string_view working_d
 
 Result<std::string> SqlitePathOf(std::string_view uri, std::string_view working_directory) {
   if (uri == "sqlite::memory:" || uri == "sqlite://:memory:") return ":memory:";
-  SIGNALDB_TRY(RefuseForeign(uri, kForeignCatalogs, "sqlite://path"));
+  SIGNALDB_TRY(
+      RefuseForeign(uri, kForeignCatalogs, "sqlite://path or postgres://user@host/database"));
   const std::string_view path =
       uri.starts_with(kSqliteScheme) ? uri.substr(kSqliteScheme.size()) : "";
   if (path.empty() || path.ends_with('/') || path.find('\0') != path.npos) {
     return Fail(ErrorKind::kInvalid,
-                "expected \"sqlite://relative.db\", \"sqlite:///absolute.db\" or "
-                "\"sqlite::memory:\"");
+                "expected \"sqlite://relative.db\", \"sqlite:///absolute.db\", "
+                "\"sqlite::memory:\" or \"postgres://user@host:5432/database\"");
   }
   return AbsolutePath(path, working_directory);
 }

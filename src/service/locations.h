@@ -20,7 +20,7 @@ namespace signaldb {
                                               std::string_view working_directory);
 
 /// What a `schema.catalog_uri` names: the absolute path of a SQLite database, or ":memory:".
-/// Errors: kInvalid; other databases and REST catalogs are refused by name.
+/// Errors: kInvalid; REST catalogs are refused by name.
 [[nodiscard]] Result<std::string> SqlitePathOf(std::string_view uri,
                                                std::string_view working_directory);
 

@@ -41,8 +41,10 @@ class CatalogConformance : public ::testing::TestWithParam<CatalogBackend> {
                                                                 : catalog_;
   }
 
-  Status CommitOne(const PointerUpdate& update) { return catalog_->Commit({&update, 1}); }
-  Status CreateIn(const Namespace& levels, const std::string& name) {
+  [[nodiscard]] Status CommitOne(const PointerUpdate& update) {
+    return catalog_->Commit({&update, 1});
+  }
+  [[nodiscard]] Status CreateIn(const Namespace& levels, const std::string& name) {
     return CommitOne(Create({.levels = levels, .name = name}, "0"));
   }
 

@@ -356,9 +356,12 @@ TEST(Configuration, RefusesAFileInOneLineThatNamesPlaceKeyAndWhatWasExpected) {
        "not supported in this build key=flight.listen"},
       {"rest", "[schema]\ncatalog_type = \"rest\"\n",
        "the REST catalog is not supported in this build, not \"rest\" key=schema.catalog_type"},
-      {"postgres", "[schema]\ncatalog_uri = \"postgres://u:hunter2@h/d\"\n",
-       "signaldb.toml:2: PostgreSQL is not supported in this build, use sqlite://path "
-       "key=schema.catalog_uri"},
+      {"bad postgres uri", "[schema]\ncatalog_uri = \"postgres://u:hunter2%zz@h/d\"\n",
+       "signaldb.toml:2: not a postgresql uri; percent-encode special characters"},
+      {"postgres option", "[schema]\ncatalog_uri = \"postgres://h/d?hunter2=1\"\n",
+       "use only options of libpq"},
+      {"rest uri", "[schema]\ncatalog_uri = \"https://u:hunter2@h/d\"\n",
+       "signaldb.toml:2: a REST catalog is not supported in this build, use sqlite://path"},
       {"s3", "[storage]\ndsn = \"s3://b/p/\"\n",
        "signaldb.toml:2: S3 is not supported in this build, use file:///path or memory:// "
        "key=storage.dsn"},
@@ -413,13 +416,17 @@ TEST(Configuration, ReadsTheProductionFileOfTheSpecificationAndNamesWhatThisBuil
       "dsn = \"s3://my-data-bucket/iceberg-tables/\"\n"
       "\n"
       "# Performance optimizations are automatic but can be tuned via API\n";
-  EXPECT_THAT(LoadToml(production),
-              IsErrorSaying(ErrorKind::kInvalid,
-                            "signaldb.toml:4: PostgreSQL is not supported in this build"));
+  EXPECT_THAT(
+      LoadToml(production),
+      IsErrorSaying(ErrorKind::kInvalid, "signaldb.toml:7: S3 is not supported in this build"));
   ConfigurationSources sources = Sources();
   sources.file = {"signaldb.toml", production};
-  sources.settings = {"schema.catalog_uri=sqlite://c.db", "storage.dsn=memory://"};
-  EXPECT_THAT(LoadConfiguration(sources), IsOk());
+  sources.settings = {"storage.dsn=memory://"};
+  const auto loaded = LoadConfiguration(sources);
+  ASSERT_THAT(loaded, IsOk());
+  EXPECT_EQ(loaded->values.schema.sqlite_path, "");
+  EXPECT_THAT(ShowAsToml(loaded->shown),
+              HasSubstr("catalog_uri = \"postgres://user:***@catalog-db:5432/iceberg\""));
 }
 
 TEST(Configuration, ReadsAFileUpToItsLargestSize) {
