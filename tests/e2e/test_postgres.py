@@ -45,7 +45,8 @@ def assert_exactly_once(clients, stored):
 def test_cut_sessions_and_server_crashes_during_commits_lose_and_double_nothing(tmp_path):
     print(f"SIGNALDB_SEED={SEED} SIGNALDB_POSTGRES_FAULTS={FAULTS}")
     chance = random.Random(SEED)
-    with PostgresProcess() as server, PostgresWriter(tmp_path, server, commit__interval="50ms") as writer:
+    with PostgresProcess() as server, PostgresWriter(
+            tmp_path, server, commit__interval="20ms", retry__initial_delay="5ms", retry__max_delay="50ms") as writer:
         stop = threading.Event()
         clients = [Client(writer, f"client{n}", stop) for n in range(CLIENTS)]
         for client in clients:
@@ -53,7 +54,7 @@ def test_cut_sessions_and_server_crashes_during_commits_lose_and_double_nothing(
         cut = 0
         try:
             for fault in range(FAULTS):
-                time.sleep(chance.uniform(0.01, 0.15))
+                time.sleep(chance.uniform(0.02, 0.4))
                 if fault % 12 == 11:
                     server.crash()
                     time.sleep(chance.uniform(0, 0.3))
