@@ -5,6 +5,7 @@
 """
 
 import argparse
+import itertools
 import json
 import random
 import signal
@@ -62,6 +63,7 @@ class Web(Shop):
     def __init__(self, telemetry, stock):
         super().__init__("web", telemetry)
         self.stock = stock
+        self.checkouts = itertools.count(1)
 
     @staticmethod
     def route_of(path):
@@ -83,12 +85,13 @@ class Web(Shop):
         return 404, {"error": "no such page"}
 
     def checkout(self):
+        number = next(self.checkouts)
         status, body = self.ask_stock(f"/reserve/{random.randint(1, 50)}")
         with self.telemetry.tracer.start_as_current_span("charge card", kind=SpanKind.CLIENT) as span:
-            slow = random.random() < 0.04
+            slow = number % 25 == 0
             time.sleep(random.uniform(0.15, 0.30) if slow else random.uniform(0.005, 0.015))
             span.add_event("card accepted" if not slow else "bank asked twice", {"payment.provider": "acme-pay"})
-        if random.random() < 0.05:
+        if number % 20 == 0:
             raise RuntimeError("payment provider refused the card")
         return status, body
 

@@ -34,7 +34,7 @@ def sent(folder, output):
 
 
 def test_every_question_has_an_answer(output):
-    for answer in ("shop-web   │ /checkout", "shop-stock │ INFO", "│ charge card", "traces  ", "Done in"):
+    for answer in ("shop-web   │ /checkout", "shop-stock │ INFO", "(trace ", "traces  ", "Done in"):
         assert answer in output
     assert " 0 rows" not in output
 
