@@ -36,3 +36,15 @@ if(NOT Arrow_FOUND OR NOT Parquet_FOUND)
   add_library(Arrow::arrow_shared ALIAS signaldb_arrow_wheel)
   add_library(Parquet::parquet_shared ALIAS signaldb_parquet_wheel)
 endif()
+
+# RapidJSON 1.1 assigns to a const member in a template that nobody instantiates, which clang refuses.
+# Clang builds read a copy of the headers without that operator.
+if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  find_path(SIGNALDB_RAPIDJSON rapidjson/document.h REQUIRED)
+  set(signaldb_rapidjson_copy ${PROJECT_BINARY_DIR}/rapidjson_for_clang)
+  file(COPY ${SIGNALDB_RAPIDJSON}/rapidjson DESTINATION ${signaldb_rapidjson_copy})
+  file(READ ${SIGNALDB_RAPIDJSON}/rapidjson/document.h header)
+  string(REPLACE "{ s = rhs.s; length = rhs.length; }" "= delete;" header "${header}")
+  file(WRITE ${signaldb_rapidjson_copy}/rapidjson/document.h "${header}")
+  include_directories(BEFORE SYSTEM ${signaldb_rapidjson_copy})
+endif()

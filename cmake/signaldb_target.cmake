@@ -9,7 +9,8 @@ function(signaldb_configure target)
     # Designated initialisers that leave the rest to its defaults are how options are passed here.
     -Wno-missing-field-initializers
     -fstack-protector-strong -fcf-protection
-    $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
+    # Clang's -Wconversion brings the sign conversions along, g++'s does not.
+    $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety;-Wno-sign-conversion>
     $<$<BOOL:${SIGNALDB_DEVELOPER_MODE}>:-Werror>)
   # Fortify needs optimisation; the sanitizers bring their own checks.
   if(NOT SIGNALDB_SANITIZE)
@@ -20,6 +21,10 @@ function(signaldb_configure target)
     target_compile_options(${target} PRIVATE -fsanitize=${SIGNALDB_SANITIZE} -fno-omit-frame-pointer
                            -fno-sanitize-recover=all)
     target_link_options(${target} PUBLIC -fsanitize=${SIGNALDB_SANITIZE})
+  endif()
+  if(SIGNALDB_FUZZ)
+    # Counts edges for libFuzzer, whose main only the fuzz targets link.
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
   endif()
 endfunction()
 
