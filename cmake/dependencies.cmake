@@ -37,14 +37,21 @@ if(NOT Arrow_FOUND OR NOT Parquet_FOUND)
   add_library(Parquet::parquet_shared ALIAS signaldb_parquet_wheel)
 endif()
 
-# RapidJSON 1.1 assigns to a const member in a template that nobody instantiates, which clang refuses.
-# Clang builds read a copy of the headers without that operator.
+# RapidJSON 1.1 assigns to a const member in a template that nobody instantiates, which clang refuses,
+# and adds to a null pointer, which its sanitizer reports. Clang builds read a copy of the headers with
+# the two mended as they were later mended there.
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
-  find_path(SIGNALDB_RAPIDJSON rapidjson/document.h REQUIRED)
-  set(signaldb_rapidjson_copy ${PROJECT_BINARY_DIR}/rapidjson_for_clang)
-  file(COPY ${SIGNALDB_RAPIDJSON}/rapidjson DESTINATION ${signaldb_rapidjson_copy})
-  file(READ ${SIGNALDB_RAPIDJSON}/rapidjson/document.h header)
-  string(REPLACE "{ s = rhs.s; length = rhs.length; }" "= delete;" header "${header}")
-  file(WRITE ${signaldb_rapidjson_copy}/rapidjson/document.h "${header}")
-  include_directories(BEFORE SYSTEM ${signaldb_rapidjson_copy})
+  set(rapidjson_copy ${PROJECT_BINARY_DIR}/rapidjson_for_clang)
+  if(NOT EXISTS ${rapidjson_copy})
+    find_path(SIGNALDB_RAPIDJSON rapidjson/document.h REQUIRED)
+    file(COPY ${SIGNALDB_RAPIDJSON}/rapidjson DESTINATION ${rapidjson_copy})
+    file(READ ${rapidjson_copy}/rapidjson/document.h text)
+    string(REPLACE "{ s = rhs.s; length = rhs.length; }" "= delete;" text "${text}")
+    file(WRITE ${rapidjson_copy}/rapidjson/document.h "${text}")
+    file(READ ${rapidjson_copy}/rapidjson/internal/stack.h text)
+    string(REPLACE "stackTop_ + sizeof(T) * count > stackEnd_"
+                   "static_cast<std::ptrdiff_t>(sizeof(T) * count) > stackEnd_ - stackTop_" text "${text}")
+    file(WRITE ${rapidjson_copy}/rapidjson/internal/stack.h "${text}")
+  endif()
+  include_directories(BEFORE SYSTEM ${rapidjson_copy})
 endif()

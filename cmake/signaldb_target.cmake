@@ -9,8 +9,9 @@ function(signaldb_configure target)
     # Designated initialisers that leave the rest to its defaults are how options are passed here.
     -Wno-missing-field-initializers
     -fstack-protector-strong -fcf-protection
-    # Clang's -Wconversion brings the sign conversions along, g++'s does not.
-    $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety;-Wno-sign-conversion>
+    # Clang's -Wconversion brings the sign conversions along, g++'s does not; and it reports what
+    # libstdc++ 12 itself uses in std::stable_sort.
+    $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety;-Wno-sign-conversion;-Wno-deprecated-declarations>
     $<$<BOOL:${SIGNALDB_DEVELOPER_MODE}>:-Werror>)
   # Fortify needs optimisation; the sanitizers bring their own checks.
   if(NOT SIGNALDB_SANITIZE)

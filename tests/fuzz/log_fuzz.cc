@@ -59,10 +59,11 @@ class Rig {
     SIGNALDB_ASSERT(position.has_value());
     return *position;
   }
+  /// What is not trimmed; the rest may go at any time.
   [[nodiscard]] Records Read() const {
     Records records;
     const Status replayed = log->Replay(
-        0,
+        log->trimmed() + 1,
         [&](Position position, std::string_view header, std::span<const std::byte> body) -> Status {
           SIGNALDB_ASSERT(records.empty() || position > records.rbegin()->first);
           records[position] = fmt::format("{}|{}", header, Text(body));
@@ -236,13 +237,15 @@ void RunInput(std::string_view input) {
 }
 
 std::vector<std::string> SeedInputs() {
+  // After the file and the change: where, how much, and what the change itself takes.
+  constexpr std::string_view kRest{
+      "\x01\x40\x05"
+      "abcde\x00\x02\x02\x07\x01xx\x01y",
+      17};
   std::vector<std::string> seeds = {std::string()};
   for (char file = 0; static_cast<std::size_t>(file) < TheOriginal().files.size(); ++file) {
     for (char change = 0; change < 8; ++change) {
-      seeds.push_back(std::string{file, change} +
-                      std::string("\x01\x40\x05"
-                                  "abcde\x00\x02\x02\x07\x01xx\x01y\x00\x09\x01",
-                                  22));
+      seeds.push_back(std::string{file, change} + std::string(kRest));
     }
   }
   return seeds;

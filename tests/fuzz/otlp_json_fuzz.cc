@@ -14,7 +14,8 @@ constexpr std::string_view kTraces = R"json({"resourceSpans":[{"resource":{"attr
 "spanId":"EEE19B7EC3C1B174","parentSpanId":"EEE19B7EC3C1B173","name":"GET /","flags":1,
 "startTimeUnixNano":"1764000000000000000","endTimeUnixNano":1764000000000001000,"kind":2,
 "traceState":"a=b","droppedEventsCount":3,"status":{"code":2,"message":"no"},"events":[
-{"name":"e","timeUnixNano":"1764000000000000500","attributes":[{"key":"a","value":{"intValue":"-7"}}]}],
+{"name":"e","timeUnixNano":"1764000000000000500","attributes":[{"key":"a",
+"value":{"intValue":"-7"}}]}],
 "links":[{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174"}]}]}]}]})json";
 
 constexpr std::string_view kLogs = R"json({"resourceLogs":[{"scopeLogs":[{"logRecords":[
@@ -22,18 +23,23 @@ constexpr std::string_view kLogs = R"json({"resourceLogs":[{"scopeLogs":[{"logRe
 "severityNumber":10,"severityText":"Info","traceId":"5b8efff798038103d269b633813fc60c",
 "spanId":"eee19b7ec3c1b174","eventName":"n","body":{"kvlistValue":{"values":[{"key":"k","value":
 {"arrayValue":{"values":[{"boolValue":true},{"doubleValue":"NaN"},{"doubleValue":1e-3},null,
-{"bytesValue":"aGk="},{}]}}}]}},"attributes":[{"key":"x\u00e9\ud83d\ude00","value":{"stringValue":"\n"}},
+{"bytesValue":"aGk="},{}]}}}]}},"attributes":[{"key":"x\u00e9\ud83d\ude00",
+"value":{"stringValue":"\n"}},
 {"key":"x","value":{"intValue":9223372036854775807}}]}]}]}]})json";
 
 constexpr std::string_view kMetrics = R"json({"resourceMetrics":[{"scopeMetrics":[{"metrics":[
-{"name":"g","unit":"By","description":"d","gauge":{"dataPoints":[{"asInt":"5","timeUnixNano":"1764000000000000000",
+{"name":"g","unit":"By","description":"d","gauge":{"dataPoints":[{"asInt":"5",
+"timeUnixNano":"1764000000000000000",
 "exemplars":[{"asDouble":1.5,"timeUnixNano":"1","filteredAttributes":[]}]}]}},
-{"name":"s","sum":{"aggregationTemporality":2,"isMonotonic":true,"dataPoints":[{"asDouble":"Infinity"}]}},
-{"name":"h","histogram":{"aggregationTemporality":1,"dataPoints":[{"count":"3","sum":2.5,"min":0,"max":2,
+{"name":"s","sum":{"aggregationTemporality":2,"isMonotonic":true,
+"dataPoints":[{"asDouble":"Infinity"}]}},
+{"name":"h","histogram":{"aggregationTemporality":1,"dataPoints":[{"count":"3","sum":2.5,"min":0,
+"max":2,
 "bucketCounts":["1",2,0],"explicitBounds":[1,2]}]}},
 {"name":"e","exponentialHistogram":{"aggregationTemporality":1,"dataPoints":[{"count":1,"scale":-2,
 "zeroCount":"0","zeroThreshold":0.5,"positive":{"offset":-1,"bucketCounts":["1"]},"negative":{}}]}},
-{"name":"q","summary":{"dataPoints":[{"count":2,"sum":3,"quantileValues":[{"quantile":0.5,"value":1}]}]}}
+{"name":"q","summary":{"dataPoints":[{"count":2,"sum":3,"quantileValues":[{"quantile":0.5,
+"value":1}]}]}}
 ]}]}]})json";
 
 }  // namespace

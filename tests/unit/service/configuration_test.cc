@@ -346,6 +346,8 @@ TEST(Configuration, RefusesAFileInOneLineThatNamesPlaceKeyAndWhatWasExpected) {
        "signaldb.toml:2: expected text or json, not \"xml\" key=logging.format"},
       {"bad tenant", "[tenants]\ndefault_tenant = \"a/b\"\n", "expected 1 to 64 of the characters"},
       {"syntax", "[commit]\ninterval = \n", "signaldb.toml:2: not TOML: "},
+      {"header that is no key", "[:]\n", "signaldb.toml:1: not TOML: "},
+      {"key of letters that want quotes", "\u01a8 = 1\n", "signaldb.toml:1: not TOML: "},
       {"doubled key", "[commit]\ninterval = \"1s\"\ninterval = \"2s\"\n",
        "signaldb.toml:3: not TOML: "},
       {"first error first", "[retry]\nx1 = 1\n[commit]\nx2 = 1\n", "key=retry.x1"},
