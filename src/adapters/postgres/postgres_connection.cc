@@ -60,13 +60,14 @@ Result<std::unique_ptr<PostgresConnection>> PostgresConnection::Open(const Postg
   if (connection->connection_ == nullptr) {
     return Fail(ErrorKind::kUnavailable, "out of memory for a connection to the catalog");
   }
+  // libpq would print them.
+  PQsetNoticeReceiver(connection->connection_.get(), &IgnoreNotice, nullptr);
   const Status connected = connection->FinishConnecting(deadline);
   if (!connected.has_value()) {
     Error error = connected.error();
     error.message += fmt::format(" catalog={}", target.display);
     return std::unexpected(std::move(error));
   }
-  PQsetNoticeReceiver(connection->connection_.get(), &IgnoreNotice, nullptr);
   PQsetnonblocking(connection->connection_.get(), 1);
   return connection;
 }
