@@ -1,5 +1,6 @@
 #include "pipeline/poison_shelf.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -18,7 +19,9 @@ Status PoisonShelf::SetAside(SourcePosition position, std::string_view header,
   if (left_over) SIGNALDB_TRY(files_.Remove(temporary));
   {
     SIGNALDB_ASSIGN(const std::unique_ptr<File> file, files_.Open(temporary, OpenMode::kCreateNew));
-    std::string start = fmt::format("reason: {}\nheader_bytes: {}\nbody_bytes: {}\n\n", reason,
+    std::string line(reason);  // A reason may quote what was sent.
+    std::ranges::replace_if(line, [](char c) { return c == '\n' || c == '\r'; }, ' ');
+    std::string start = fmt::format("reason: {}\nheader_bytes: {}\nbody_bytes: {}\n\n", line,
                                     header.size(), body.size());
     start += header;
     SIGNALDB_TRY(file->WriteAt(0, std::as_bytes(std::span(start))));
