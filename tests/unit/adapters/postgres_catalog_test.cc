@@ -134,6 +134,32 @@ TEST_F(PostgresCatalogTest, SaysWhyItCannotGetInAndNeverThePassword) {
   EXPECT_THAT(Open(base + "?sslmode=require"), IsErrorSaying(ErrorKind::kUnavailable, "SSL"));
 }
 
+TEST_F(PostgresCatalogTest, SpeaksTlsAndChecksTheCertificateAsTheUriAsks) {
+  // The server makes its own certificate, in its own folder.
+  EXPECT_EQ(Ask("COPY (SELECT 1) TO PROGRAM 'cat > /dev/null; openssl req -x509 -newkey rsa:2048 "
+                "-nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 -keyout "
+                "server.key -out server.crt 2> /dev/null && chmod 600 server.key'"),
+            "");
+  Ask("ALTER SYSTEM SET ssl = on");
+  Ask("SELECT pg_reload_conf()");
+  while (Ask("SHOW ssl") != "on") std::this_thread::yield();
+  const std::string root = Ask("SHOW data_directory") + "/server.crt";
+  const std::string checked = "?sslmode=verify-full&sslrootcert=";
+  {
+    const auto catalog = Open(server_->Uri(database_) + checked + root);
+    EXPECT_THAT(catalog, IsOk());
+    EXPECT_EQ(Ask("SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE "
+                  "application_name = 'signaldb-writer'"),
+              "t");
+  }
+  // Another certificate authority, which has not signed it.
+  EXPECT_THAT(Open(server_->Uri(database_) + checked + "/etc/ssl/certs/ca-certificates.crt"),
+              IsErrorSaying(ErrorKind::kUnavailable, "certificate"));
+  Ask("ALTER SYSTEM RESET ssl");
+  Ask("SELECT pg_reload_conf()");
+  while (Ask("SHOW ssl") != "off") std::this_thread::yield();
+}
+
 TEST_F(PostgresCatalogTest, WaitsForALockedRowOnlySoLong) {
   const auto catalog = OpenOwn({.lock_timeout = std::chrono::milliseconds(200)});
   ASSERT_THAT(catalog->CreateNamespace({"acme", "prod"}, {}), IsOk());
