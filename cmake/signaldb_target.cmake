@@ -40,10 +40,11 @@ function(signaldb_module name)
   endif()
 endfunction()
 
-# signaldb_test(NAME [ARROW_PCH] [AS_ONE] [LABELS ...] SOURCES ... LINKS ...): one GoogleTest program; each TEST is a
-# ctest, or with AS_ONE the whole program is one (it starts something costly once a process).
+# signaldb_test(NAME [ARROW_PCH] [AS_ONE] [PREFIX p] [LABELS ...] SOURCES ... LINKS ...): one GoogleTest program; each
+# TEST is a ctest, with PREFIX before its name, or with AS_ONE the whole program is one (it starts something costly
+# once a process).
 function(signaldb_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "ARROW_PCH;AS_ONE" "" "SOURCES;LINKS;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "ARROW_PCH;AS_ONE" "PREFIX" "SOURCES;LINKS;LABELS")
   add_executable(${name} ${arg_SOURCES})
   signaldb_configure(${name})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
@@ -63,5 +64,5 @@ function(signaldb_test name)
     set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300)
     return()
   endif()
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300)
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 TEST_PREFIX "${arg_PREFIX}" PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300)
 endfunction()

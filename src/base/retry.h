@@ -1,21 +1,13 @@
 #pragma once
 
-#include <chrono>
 #include <stop_token>
 
 #include "base/clock.h"
 #include "base/random.h"
 #include "signaldb/result.h"
+#include "signaldb/retry_config.h"
 
 namespace signaldb {
-
-/// How long to insist on what may be retried.
-struct RetryConfig {
-  int max_attempts = 3;                          ///< The first attempt counts.
-  std::chrono::milliseconds initial_delay{100};  ///< Before the second attempt,
-  std::chrono::milliseconds max_delay{5'000};    ///< growing up to this
-  double backoff_multiplier = 2.0;               ///< by this factor.
-};
 
 /// True for kConflict, kUnavailable and kUnknownOutcome: trying again (after a look) may help.
 [[nodiscard]] bool IsRetryable(ErrorKind kind);

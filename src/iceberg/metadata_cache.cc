@@ -43,7 +43,7 @@ Error Naming(Error error, const std::string& location) {
 }  // namespace
 
 MetadataCache::MetadataCache(Clock& clock, EventListener& events, MetadataCacheOptions options)
-    : clock_(clock), events_(events), options_(options) {}
+    : clock_(clock), events_(events), options_(options), read_ttl_(options.read_ttl) {}
 
 template <typename T>
 std::shared_ptr<const T> MetadataCache::Find(const std::string& location) {
@@ -121,7 +121,7 @@ std::optional<LoadedTable> MetadataCache::FreshTable(const TableIdentifier& tabl
   const std::scoped_lock lock(mutex_);
   const auto found = tables_.find(table);
   if (found == tables_.end()) return std::nullopt;
-  if (clock_.MonotonicNow() - found->second.at >= options_.read_ttl) return std::nullopt;
+  if (clock_.MonotonicNow() - found->second.at >= read_ttl_) return std::nullopt;
   return found->second.table;
 }
 
@@ -141,7 +141,12 @@ std::optional<CachedTableInfo> MetadataCache::InfoOf(const TableIdentifier& tabl
   const auto found = tables_.find(table);
   if (found == tables_.end()) return std::nullopt;
   const Nanos age = clock_.MonotonicNow() - found->second.at;
-  return CachedTableInfo{.age = age, .expired = age >= options_.read_ttl};
+  return CachedTableInfo{.age = age, .expired = age >= read_ttl_};
+}
+
+void MetadataCache::SetReadTtl(std::chrono::milliseconds ttl) {
+  const std::scoped_lock lock(mutex_);
+  read_ttl_ = ttl;
 }
 
 void MetadataCache::Clear() {

@@ -73,6 +73,8 @@ class MetadataCache {
   /// Nothing if the table was never seen since Clear.
   [[nodiscard]] std::optional<CachedTableInfo> InfoOf(const TableIdentifier& table) const;
 
+  /// For reads from now on, of what is cached too.
+  void SetReadTtl(std::chrono::milliseconds ttl);
   void Clear();
   [[nodiscard]] std::size_t bytes_used() const;
 
@@ -98,6 +100,7 @@ class MetadataCache {
   EventListener& events_;
   const MetadataCacheOptions options_;
   mutable std::mutex mutex_;
+  std::chrono::milliseconds read_ttl_;
   std::list<Entry> entries_;  // Most recently used first.
   std::map<std::string, std::list<Entry>::iterator, std::less<>> by_location_;
   std::size_t bytes_used_ = 0;

@@ -285,7 +285,7 @@ class Assembly {
   [[nodiscard]] bool IsDefault(const std::string& key) const {
     return OriginOf(key) == kDefaultOrigin;
   }
-  [[nodiscard]] Configuration& values() { return values_; }
+  [[nodiscard]] ServiceConfiguration& values() { return values_; }
 
   [[nodiscard]] std::vector<ConfigurationValue> Shown() const {
     std::vector<ConfigurationValue> shown;
@@ -297,13 +297,13 @@ class Assembly {
   }
 
  private:
-  Configuration values_;
+  ServiceConfiguration values_;
   std::map<std::string, Setting> in_force_;
 };
 
 /// Turns locations and paths into absolute ones.
 Status ResolveLocations(Assembly& assembly, const std::string& cwd) {
-  Configuration& c = assembly.values();
+  ServiceConfiguration& c = assembly.values();
   if (c.schema.catalog_type == CatalogType::kSql && IsPostgresUri(c.schema.catalog_uri)) {
     const auto target = ParsePostgresUri(c.schema.catalog_uri);
     if (!target.has_value()) {
@@ -334,7 +334,7 @@ Status ResolveLocations(Assembly& assembly, const std::string& cwd) {
 
 /// What must hold between keys.
 Status CheckTogether(Assembly& assembly) {
-  const Configuration& c = assembly.values();
+  const ServiceConfiguration& c = assembly.values();
   const auto wrong = [&](const std::string& key, std::string_view what) {
     return Wrong(assembly.OriginOf(key), what, key);
   };
@@ -363,7 +363,7 @@ Status CheckTogether(Assembly& assembly) {
   return {};
 }
 
-std::vector<std::string> Warnings(const Assembly& assembly, const Configuration& c) {
+std::vector<std::string> Warnings(const Assembly& assembly, const ServiceConfiguration& c) {
   std::vector<std::string> warnings;
   const bool memory_catalog = c.schema.catalog_type == CatalogType::kMemory;
   if (memory_catalog || c.schema.sqlite_path == ":memory:") {

@@ -21,7 +21,7 @@ enum class LogFormat : std::uint8_t { kText, kJson };
 /// What the service was told, typed and complete. Field names are those of the keys, whose meaning,
 /// unit and default stand in docs/reference/configuration.md (made from configuration_keys.cc).
 /// The defaults come from that table too, by LoadConfiguration: there is no second copy here.
-struct Configuration {
+struct ServiceConfiguration {
   struct Schema {
     CatalogType catalog_type{};
     std::string catalog_uri;
@@ -115,7 +115,7 @@ struct ConfigurationSources {
 };
 
 struct LoadedConfiguration {
-  Configuration values;
+  ServiceConfiguration values;
   std::vector<ConfigurationValue> shown;  ///< Every key, in the order of the documentation.
   std::vector<std::string> warnings;      ///< What an operator should hear once at the start.
 };

@@ -14,7 +14,7 @@
 namespace signaldb {
 namespace {
 
-using C = Configuration;
+using C = ServiceConfiguration;
 using enum KeyType;
 
 constexpr double kDay = 86'400'000;  // Durations are bounded in milliseconds.
@@ -345,7 +345,7 @@ Status OutOfRange(const ConfigurationKey& key) {
 }
 
 template <typename Number>
-Status StoreNumber(const ConfigurationKey& key, Number value, Configuration& into) {
+Status StoreNumber(const ConfigurationKey& key, Number value, ServiceConfiguration& into) {
   const auto as_double = static_cast<double>(value);
   if (as_double < key.least || as_double > key.most) return OutOfRange(key);
   std::visit(
@@ -361,7 +361,7 @@ Status StoreNumber(const ConfigurationKey& key, Number value, Configuration& int
   return {};
 }
 
-Status StoreDuration(const ConfigurationKey& key, Nanos value, Configuration& into) {
+Status StoreDuration(const ConfigurationKey& key, Nanos value, ServiceConfiguration& into) {
   const double millis = std::chrono::duration<double, std::milli>(value).count();
   if (key.type != kTimestamp && (millis < key.least || millis > key.most)) return OutOfRange(key);
   std::visit(
@@ -378,14 +378,14 @@ Status StoreDuration(const ConfigurationKey& key, Nanos value, Configuration& in
   return {};
 }
 
-Status StoreText(const ConfigurationKey& key, std::string_view text, Configuration& into) {
-  auto* const* const field = std::get_if<std::string& (*)(Configuration&)>(&key.field);
+Status StoreText(const ConfigurationKey& key, std::string_view text, ServiceConfiguration& into) {
+  auto* const* const field = std::get_if<std::string& (*)(ServiceConfiguration&)>(&key.field);
   SIGNALDB_ASSERT(field != nullptr);
   (*field)(into) = text;
   return {};
 }
 
-Status StoreChoice(const ConfigurationKey& key, std::string_view text, Configuration& into) {
+Status StoreChoice(const ConfigurationKey& key, std::string_view text, ServiceConfiguration& into) {
   std::string_view rest = key.choices;
   for (int index = 0; !rest.empty(); ++index) {
     const std::size_t bar = rest.find('|');
@@ -458,7 +458,7 @@ std::string WhyRefused(std::string_view name) {
   return {};
 }
 
-Status SetFromText(const ConfigurationKey& key, std::string_view text, Configuration& into) {
+Status SetFromText(const ConfigurationKey& key, std::string_view text, ServiceConfiguration& into) {
   switch (key.type) {
     case kText:
     case kPath:
@@ -478,7 +478,7 @@ Status SetFromText(const ConfigurationKey& key, std::string_view text, Configura
       return StoreChoice(key, text, into);
     case kBoolean: {
       SIGNALDB_ASSIGN(const bool value, ParseBoolean(text));
-      std::get<bool& (*)(Configuration&)>(key.field)(into) = value;
+      std::get<bool& (*)(ServiceConfiguration&)>(key.field)(into) = value;
       return {};
     }
     case kInteger: {

@@ -33,10 +33,11 @@ enum class KeyType : std::uint8_t {
 
 /// Where the value of a key goes.
 using KeyField =
-    std::variant<std::string& (*)(Configuration&), std::int64_t& (*)(Configuration&),
-                 int& (*)(Configuration&), double& (*)(Configuration&), bool& (*)(Configuration&),
-                 Nanos& (*)(Configuration&), std::chrono::milliseconds& (*)(Configuration&),
-                 CatalogType& (*)(Configuration&), LogFormat& (*)(Configuration&)>;
+    std::variant<std::string& (*)(ServiceConfiguration&), std::int64_t& (*)(ServiceConfiguration&),
+                 int& (*)(ServiceConfiguration&), double& (*)(ServiceConfiguration&),
+                 bool& (*)(ServiceConfiguration&), Nanos& (*)(ServiceConfiguration&),
+                 std::chrono::milliseconds& (*)(ServiceConfiguration&),
+                 CatalogType& (*)(ServiceConfiguration&), LogFormat& (*)(ServiceConfiguration&)>;
 
 /// One key: the table of these drives parsing, validation, documentation and what is shown.
 struct ConfigurationKey {
@@ -64,6 +65,6 @@ struct ConfigurationKey {
 /// Sets the field of `key` in `into` from `text`.
 /// Errors: kInvalid; the message says only what was expected.
 [[nodiscard]] Status SetFromText(const ConfigurationKey& key, std::string_view text,
-                                 Configuration& into);
+                                 ServiceConfiguration& into);
 
 }  // namespace signaldb

@@ -95,7 +95,7 @@ void Service::EnterPhase(std::string why_not_ready) {
 }
 
 Status Service::OpenStorage() {
-  const Configuration& values = configuration_.values;
+  const ServiceConfiguration& values = configuration_.values;
   if (values.storage.warehouse.starts_with("memory://")) {
     parts_->io = std::make_unique<MemoryFileIo>();
   } else {
@@ -138,7 +138,7 @@ Status Service::OpenStorage() {
 }
 
 Status Service::OpenLog() {
-  const Configuration& values = configuration_.values;
+  const ServiceConfiguration& values = configuration_.values;
   SIGNALDB_TRY(environment_.files.MakeDirs(values.log.dir));
   SIGNALDB_ASSIGN(
       parts_->log,
@@ -172,7 +172,7 @@ Status Service::OpenLog() {
                         .target_concurrent_batches = values.batch.target_concurrent_batches},
                        source, std::move(tables)),
       [this](SourcePosition through) { return parts_->log->Trim(through); });
-  const Configuration::IngestLimits& limits = values.ingest;
+  const ServiceConfiguration::IngestLimits& limits = values.ingest;
   parts_->pipeline = std::make_unique<IngestPipeline>(
       DecodeOptions{.timestamp_min = limits.timestamp_min,
                     .timestamp_future_max = limits.timestamp_future_max,
@@ -233,7 +233,7 @@ Result<std::string> ReadPem(FileSystem& files, const std::string& path) {
 }  // namespace
 
 Status Service::Listen() {
-  const Configuration& values = configuration_.values;
+  const ServiceConfiguration& values = configuration_.values;
   SIGNALDB_ASSIGN(const std::string certificate,
                   ReadPem(environment_.files, values.otlp.tls_cert_file));
   SIGNALDB_ASSIGN(const std::string key, ReadPem(environment_.files, values.otlp.tls_key_file));

@@ -32,7 +32,7 @@ PositionedCommit::~PositionedCommit() {
 }
 
 void PositionedCommit::Discard(Share& share) {
-  if (!maybe_applied_) DeleteFiles(with_.io, with_.events, share.files);
+  if (!maybe_applied_) std::ignore = DeleteFiles(with_.io, with_.events, share.files);
   share.files.clear();
   share.encoded = false;
 }
@@ -57,8 +57,9 @@ Status PositionedCommit::Prepare(Share& share, const std::stop_token& stop) {
   if (share.encoded || messages.empty()) return {};
   std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
   for (const PositionedRows& message : messages) batches.push_back(message.rows);
-  SIGNALDB_ASSIGN(share.files, WriteDataFiles({with_.io, with_.clock, with_.random, with_.events},
-                                              *table.metadata, std::move(batches), file_options_));
+  SIGNALDB_ASSIGN(share.files,
+                  WriteDataFiles({with_.io, with_.clock, with_.random, with_.events, nullptr, {}},
+                                 *table.metadata, std::move(batches), file_options_));
   share.table_uuid = table.metadata->table_uuid;
   share.schema_id = table.metadata->current_schema_id;
   share.encoded = true;

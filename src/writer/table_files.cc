@@ -30,31 +30,73 @@ std::int64_t TargetFileBytes(const TableMetadata& table) {
   return bytes > 0 ? bytes : kTargetFileBytes;
 }
 
-// Writes the partitions of one table's sorted rows, some at a time, each into its own file or
-// files.
-class PartitionFiles {
+// Slices of one partition that go into the same file, or files one after the other.
+struct Lane {
+  std::size_t partition = 0;
+  std::vector<const SortedRows::Slice*> slices;
+  FileNames names;
+};
+
+// A partition is divided only where each part still makes a file worth having.
+constexpr std::int64_t kLaneRowsMin = 200'000;
+
+std::vector<Lane> DivideIntoLanes(const SortedRows& rows, int concurrent) {
+  std::vector<std::int64_t> partition_rows(rows.partitions().size());
+  for (const SortedRows::Slice& slice : rows.slices()) {
+    partition_rows[slice.partition] += slice.rows;
+  }
+  std::vector<Lane> lanes;
+  std::int64_t lane_rows = 0;
+  std::int64_t lane_rows_max = 0;
+  for (const SortedRows::Slice& slice : rows.slices()) {
+    const bool same = !lanes.empty() && lanes.back().partition == slice.partition;
+    if (!same || lane_rows >= lane_rows_max) {
+      if (!same) {
+        const std::int64_t all = partition_rows[slice.partition];
+        lane_rows_max = std::max(kLaneRowsMin, (all + concurrent - 1) / concurrent);
+      }
+      lanes.push_back({.partition = slice.partition, .slices = {}, .names = {}});
+      lane_rows = 0;
+    }
+    lanes.back().slices.push_back(&slice);
+    lane_rows += slice.rows;
+  }
+  return lanes;
+}
+
+// Writes one table's sorted rows, some lanes at a time.
+class LaneFiles {
  public:
-  PartitionFiles(const FileCollaborators& with, const TableMetadata& table,
-                 std::shared_ptr<const DataFileFormat> format, std::vector<Type> partition_types,
-                 const SortedRows& rows)
+  LaneFiles(const FileCollaborators& with, const TableMetadata& table,
+            std::shared_ptr<const DataFileFormat> format, const std::vector<Type>& partition_types,
+            const SortedRows& rows, int concurrent)
       : with_(with),
         table_(table),
         format_(std::move(format)),
-        partition_types_(std::move(partition_types)),
         rows_(rows),
-        target_bytes_(TargetFileBytes(table)) {}
+        target_bytes_(TargetFileBytes(table)),
+        concurrent_(static_cast<std::size_t>(std::max(concurrent, 1))),
+        lanes_(DivideIntoLanes(rows, std::max(concurrent, 1))) {
+    for (Lane& lane : lanes_) {
+      lane.names = {.stem = NewStem(partition_types, lane.partition), .count = lane.slices.size()};
+    }
+  }
 
-  Result<std::vector<DataFile>> WriteAll(int concurrent) {
-    const std::size_t partitions = rows_.partitions().size();
-    const std::size_t threads =
-        std::min(partitions, static_cast<std::size_t>(std::max(concurrent, 1)));
+  Result<std::vector<DataFile>> WriteAll() {
+    if (with_.in_flight != nullptr && !lanes_.empty()) {
+      std::vector<FileNames> names;
+      for (const Lane& lane : lanes_) names.push_back(lane.names);
+      SIGNALDB_TRY(with_.in_flight->Note(with_.owner, table_.table_uuid, names));
+    }
     {
       std::vector<std::jthread> helpers;
-      for (std::size_t i = 1; i < threads; ++i) helpers.emplace_back([this] { WriteSome(); });
+      for (std::size_t i = 1; i < std::min(lanes_.size(), concurrent_); ++i) {
+        helpers.emplace_back([this] { WriteSome(); });
+      }
       WriteSome();
     }
     if (error_) {
-      DeleteFiles(with_.io, with_.events, files_);
+      static_cast<void>(DeleteFiles(with_.io, with_.events, files_));
       return std::unexpected(*std::move(error_));
     }
     return std::move(files_);
@@ -62,8 +104,8 @@ class PartitionFiles {
 
  private:
   void WriteSome() {
-    for (std::size_t i = next_++; i < rows_.partitions().size() && !failed_; i = next_++) {
-      if (Status status = WritePartition(i); !status) {
+    for (std::size_t i = next_++; i < lanes_.size() && !failed_; i = next_++) {
+      if (Status status = WriteLane(lanes_[i]); !status) {
         failed_ = true;
         const std::scoped_lock lock(mutex_);
         if (!error_) error_ = std::move(status).error();
@@ -71,47 +113,55 @@ class PartitionFiles {
     }
   }
 
-  Status WritePartition(std::size_t partition) {
+  Status WriteLane(const Lane& lane) {
     std::unique_ptr<DataFileWriter> writer;
-    for (const SortedRows::Slice& slice : rows_.slices()) {
-      if (slice.partition != partition) continue;
+    std::size_t files = 0;
+    for (const SortedRows::Slice* slice : lane.slices) {
       if (writer == nullptr) {
-        SIGNALDB_ASSIGN(writer,
-                        DataFileWriter::Make(with_.io, format_, NewLocation(partition),
-                                             rows_.partitions()[partition], rows_.row_order()));
+        SIGNALDB_ASSIGN(
+            writer, DataFileWriter::Make(with_.io, format_, lane.names.At(files++),
+                                         rows_.partitions()[lane.partition], rows_.row_order()));
       }
-      SIGNALDB_ASSIGN(const std::shared_ptr<arrow::RecordBatch> batch, rows_.Gather(slice));
+      SIGNALDB_ASSIGN(const std::shared_ptr<arrow::RecordBatch> batch, rows_.Gather(*slice));
       SIGNALDB_TRY(writer->Write(*batch));
-      if (writer->bytes_estimate() >= target_bytes_) SIGNALDB_TRY(Finish(writer));
+      if (writer->bytes_estimate() >= target_bytes_) {
+        SIGNALDB_TRY(Finish(writer, lane.names.At(files - 1)));
+      }
     }
-    return writer == nullptr ? Status() : Finish(writer);
+    return writer == nullptr ? Status() : Finish(writer, lane.names.At(files - 1));
   }
 
-  Status Finish(std::unique_ptr<DataFileWriter>& writer) {
-    SIGNALDB_ASSIGN(DataFile file, std::exchange(writer, nullptr)->Finish());
+  Status Finish(std::unique_ptr<DataFileWriter>& writer, const std::string& location) {
+    Result<DataFile> file = std::exchange(writer, nullptr)->Finish();
+    if (!file.has_value()) {
+      // It may be there: so that it is among those that are deleted.
+      const std::scoped_lock lock(mutex_);
+      files_.emplace_back().file_path = location;
+      return std::unexpected(std::move(file).error());
+    }
     with_.events.Observe("signaldb_writer_data_file_bytes",
-                         static_cast<double>(file.file_size_in_bytes));
+                         static_cast<double>(file->file_size_in_bytes));
     const std::scoped_lock lock(mutex_);
-    files_.push_back(std::move(file));
+    files_.push_back(*std::move(file));
     return {};
   }
 
-  std::string NewLocation(std::size_t partition) const {
+  std::string NewStem(const std::vector<Type>& partition_types, std::size_t partition) const {
     const std::string folder =
-        PartitionPath(table_.partition_spec(), partition_types_, rows_.partitions()[partition]);
+        PartitionPath(table_.partition_spec(), partition_types, rows_.partitions()[partition]);
     const auto set = table_.properties.find("write.data.path");
-    return fmt::format("{}/{}{}{}.parquet",
-                       set == table_.properties.end() ? table_.location + "/data" : set->second,
-                       folder, folder.empty() ? "" : "/",
-                       ToString(UuidV7(with_.clock, with_.random)));
+    return fmt::format(
+        "{}/{}{}{}", set == table_.properties.end() ? table_.location + "/data" : set->second,
+        folder, folder.empty() ? "" : "/", ToString(UuidV7(with_.clock, with_.random)));
   }
 
   const FileCollaborators& with_;
   const TableMetadata& table_;
   const std::shared_ptr<const DataFileFormat> format_;
-  const std::vector<Type> partition_types_;
   const SortedRows& rows_;
   const std::int64_t target_bytes_;
+  const std::size_t concurrent_;
+  std::vector<Lane> lanes_;
   std::atomic<std::size_t> next_ = 0;
   std::atomic<bool> failed_ = false;
   std::mutex mutex_;
@@ -158,19 +208,22 @@ Result<std::vector<DataFile>> WriteDataFiles(
                       static_cast<double>(rows.slices().size() - rows.partitions().size()),
                       {{"reason", "size"}});
   }
-  return PartitionFiles(with, table, std::move(format), std::move(types), rows)
-      .WriteAll(options.target_concurrent_batches);
+  return LaneFiles(with, table, std::move(format), types, rows, options.target_concurrent_batches)
+      .WriteAll();
 }
 
-void DeleteFiles(FileIo& io, EventListener& events, const std::vector<DataFile>& files) {
+bool DeleteFiles(FileIo& io, EventListener& events, const std::vector<DataFile>& files) {
+  bool gone = true;
   for (const DataFile& file : files) {
     const Status deleted = io.Delete(file.file_path);
     if (deleted) continue;
+    gone = false;
     events.Log({.severity = Severity::kWarning,
                 .module = "writer",
                 .message = "file that no table refers to could not be deleted; delete it by hand",
                 .fields = {{"file", file.file_path}, {"error", deleted.error().message}}});
   }
+  return gone;
 }
 
 }  // namespace signaldb

@@ -11,6 +11,7 @@
 #include "iceberg/manifest.h"
 #include "iceberg/table_metadata.h"
 #include "signaldb/result.h"
+#include "writer/files_in_flight.h"
 
 namespace arrow {
 class RecordBatch;
@@ -32,17 +33,22 @@ struct FileCollaborators {
   Clock& clock;
   Random& random;
   EventListener& events;
+  FilesInFlight* in_flight = nullptr;  ///< Told of every name before its first byte, if there.
+  FilesInFlight::Owner owner;          ///< Whose files they are, for `in_flight`.
 };
 
 /// Sorts `batches` by the table's sort order, splits them by partition and size, and writes them as
-/// new data files under the table's location, durable. On error nothing of it is left behind.
+/// new data files under the table's location, durable. At most `target_concurrent_batches` slices
+/// are encoded at once: those of different partitions, and of different parts of a large partition.
+/// On error nothing of it is left behind.
 /// Errors: kInvalid (a column that does not fit or that the table lacks; names it), kUnavailable,
 /// kUnknownOutcome (a file may be left behind; no table refers to it).
 [[nodiscard]] Result<std::vector<DataFile>> WriteDataFiles(
     const FileCollaborators& with, const TableMetadata& table,
     std::vector<std::shared_ptr<arrow::RecordBatch>> batches, const FileOptions& options);
 
-/// Deletes files that no table refers to; one that cannot be deleted is logged by name.
-void DeleteFiles(FileIo& io, EventListener& events, const std::vector<DataFile>& files);
+/// Deletes files that no table refers to; one that cannot be deleted is logged by name. True if all
+/// are gone.
+bool DeleteFiles(FileIo& io, EventListener& events, const std::vector<DataFile>& files);
 
 }  // namespace signaldb

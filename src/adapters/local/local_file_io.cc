@@ -22,6 +22,11 @@ constexpr int kCreateAttemptsMax = 3;
 /// Folders inside folders that List follows: deeper than any table, shallower than a loop.
 constexpr int kListDepthMax = 64;
 
+std::string TemporaryOf(const std::string& path) {
+  const std::size_t name = path.rfind('/') + 1;
+  return path.substr(0, name) + std::string(kTemporaryPrefix) + path.substr(name);
+}
+
 Error NamingFile(Error error, const std::string& path) {
   if (!error.message.contains(path)) error.message += fmt::format(" path={}", path);
   return error;
@@ -231,8 +236,8 @@ Result<std::string> LocalFileIo::PathOf(std::string_view location) const {
 Result<std::unique_ptr<OutputFile>> LocalFileIo::Create(const std::string& location) {
   SIGNALDB_ASSIGN(std::string path, PathOf(location));
   const std::string folder = ParentDir(path);
-  std::string temporary =
-      fmt::format("{}/{}{:016x}", folder == "/" ? "" : folder, kTemporaryPrefix, random_.Next());
+  // Named after the file, so that Delete finds what a crash left of it.
+  std::string temporary = TemporaryOf(path);
   Error last{ErrorKind::kInternal, "no attempt was made"};
   for (int attempt = 0; attempt < kCreateAttemptsMax; ++attempt) {
     Result<std::unique_ptr<File>> file = file_system_.Open(temporary, OpenMode::kCreateNew);
@@ -241,6 +246,10 @@ Result<std::unique_ptr<OutputFile>> LocalFileIo::Create(const std::string& locat
                                       std::move(path));
     }
     last = std::move(file).error();
+    if (last.kind == ErrorKind::kConflict) {
+      temporary += fmt::format("-{:016x}", random_.Next());
+      continue;
+    }
     if (last.kind != ErrorKind::kNotFound) break;
     SIGNALDB_TRY(file_system_.MakeDirs(folder));
   }
@@ -285,8 +294,10 @@ Result<std::shared_ptr<arrow::io::RandomAccessFile>> LocalFileIo::Open(
 Status LocalFileIo::Delete(const std::string& location) {
   SIGNALDB_ASSIGN(const std::string path, PathOf(location));
   // Not synced: a deleted file that a power cut brings back is garbage, not damage.
-  const Status removed = file_system_.Remove(path);
-  if (!removed.has_value() && removed.error().kind != ErrorKind::kNotFound) return removed;
+  for (const std::string& name : {path, TemporaryOf(path)}) {
+    const Status removed = file_system_.Remove(name);
+    if (!removed.has_value() && removed.error().kind != ErrorKind::kNotFound) return removed;
+  }
   return {};
 }
 

@@ -20,7 +20,8 @@ namespace signaldb {
 /// Files of the machine: locations file:///abs/path inside one root folder.
 ///
 /// A file is written under a temporary name in its folder, synced, renamed, and its folder synced:
-/// a power cut leaves the whole file or a temporary that List never shows.
+/// a power cut leaves the whole file or a temporary that List never shows, and that Delete of the
+/// file's location removes.
 ///
 /// Symbolic links are followed: who may create links under the root is trusted.
 ///

@@ -55,8 +55,8 @@ Result<LoadedConfiguration> LoadSettings(std::vector<std::string> settings) {
 }
 
 /// The field of `key` in `values` as text, to compare two configurations key by key.
-std::string FieldText(const ConfigurationKey& key, const Configuration& values) {
-  Configuration copy = values;
+std::string FieldText(const ConfigurationKey& key, const ServiceConfiguration& values) {
+  ServiceConfiguration copy = values;
   return std::visit(
       [&](auto field) -> std::string {
         const auto value = field(copy);
@@ -183,14 +183,14 @@ TEST(Configuration, EveryNumberIsTakenUpToItsLimitsAndNotBeyond) {
                            key.type == kSeconds;
     if (!is_number) continue;
     for (const double within : {key.least, key.most}) {
-      Configuration values;
+      ServiceConfiguration values;
       EXPECT_THAT(SetFromText(key, NumberText(key, within), values), IsOk()) << key.name;
       // Nanoseconds, milliseconds or the number itself: never cut off by the field's type.
       const double stored = std::stod(FieldText(key, values));
       EXPECT_TRUE(stored == within || stored == within * 1e6) << key.name << " " << stored;
     }
     for (const double beyond : {key.least - 1, key.most + 1}) {
-      Configuration values;
+      ServiceConfiguration values;
       EXPECT_THAT(SetFromText(key, NumberText(key, beyond), values),
                   IsErrorSaying(ErrorKind::kInvalid, "expected"))
           << key.name << " " << beyond;

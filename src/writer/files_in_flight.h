@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/event_listener.h"
+#include "base/file_system.h"
+#include "base/random.h"
+#include "iceberg/catalog.h"
+#include "iceberg/file_io.h"
+#include "iceberg/table_commit.h"
+#include "signaldb/result.h"
+
+namespace signaldb {
+
+/// Names that data files of one stem may get: "<stem>-0.parquet" to "<stem>-<count - 1>.parquet".
+struct FileNames {
+  std::string stem;  ///< A location without the end of its name.
+  std::size_t count = 0;
+
+  [[nodiscard]] std::string At(std::size_t i) const;
+};
+
+/// Durable memory of data files that are written and that no table refers to yet: what a crash
+/// leaves behind is found by name, never by listing and guessing.
+///
+/// A text file `<uuid>.journal` in a folder of one catalog, held by a lock on `<uuid>.lock` which
+/// the kernel releases when the process dies. Lines, with tabs between the fields:
+///
+///   F  transaction id  namespace  table  table uuid  stem  count  .     before the first byte
+///   E  transaction id  .                                                committed or undone
+///
+/// Owns:     its two files; removes them when it closes with nothing unresolved.
+/// Lifetime: borrows everything; all outlive it.
+/// Threads:  thread-safe.
+class FilesInFlight {
+ public:
+  struct Owner {
+    std::string transaction_id;
+    TableIdentifier table;
+  };
+
+  /// `dir` is absolute and is made if missing. Errors: kUnavailable.
+  [[nodiscard]] static Result<std::unique_ptr<FilesInFlight>> Open(FileSystem& files,
+                                                                   Random& random,
+                                                                   EventListener& events,
+                                                                   std::string dir);
+  ~FilesInFlight();
+
+  /// Durable on return. Errors: kInvalid (a location with a tab or line end), kUnavailable.
+  [[nodiscard]] Status Note(const Owner& owner, const std::string& table_uuid,
+                            const std::vector<FileNames>& names);
+  /// The transaction was committed, or its files are deleted. Not durable at once: recovery looks
+  /// at the tables anyway.
+  void Resolve(const std::string& transaction_id);
+
+ private:
+  FilesInFlight(FileSystem& files, EventListener& events, std::string stem)
+      : files_(files), events_(events), stem_(std::move(stem)) {}
+  [[nodiscard]] Status AppendLocked(const std::string& lines);
+
+  FileSystem& files_;
+  EventListener& events_;
+  const std::string stem_;  // Path without ".journal".
+  std::unique_ptr<FileLock> lock_;
+  std::mutex mutex_;
+  std::unique_ptr<File> journal_;
+  std::uint64_t size_ = 0;
+  std::map<std::string, std::size_t> open_;  // Transactions by id: lines noted.
+};
+
+/// Settles what processes that are gone have left in `dir`: makes sure that none of their commits
+/// can still be applied, then deletes the files that no snapshot of their table refers to. Journals
+/// of living processes are left alone. What cannot be settled now stays for the next call.
+/// Errors: kUnavailable, kConflict, kCorrupt, kCancelled; whatever reading the tables meets.
+[[nodiscard]] Status RecoverFilesInFlight(FileSystem& files, EventListener& events,
+                                          const std::string& dir, TableCommitter& committer,
+                                          FileIo& io, std::stop_token stop);
+
+}  // namespace signaldb

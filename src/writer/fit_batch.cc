@@ -1,0 +1,226 @@
+#include "writer/fit_batch.h"
+
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <arrow/api.h>
+#include <arrow/compute/cast.h>
+#include <arrow/extension_type.h>
+#include <fmt/format.h>
+
+namespace signaldb {
+
+namespace {
+
+using ArrayPtr = std::shared_ptr<arrow::Array>;
+using arrow::TimeUnit;
+using Id = arrow::Type::type;
+
+std::unexpected<Error> Misfit(const Field& field, const std::string& why) {
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("the batch does not fit the table: {} column={} want={}", why, field.name,
+                          field.type.ToText()));
+}
+
+// No wider than `bits` as signed numbers.
+bool IsIntegerWithin(Id id, int bits) {
+  switch (id) {
+    case Id::INT8:
+    case Id::UINT8:
+    case Id::INT16:
+    case Id::UINT16:
+    case Id::INT32:
+      return true;
+    case Id::UINT32:
+    case Id::INT64:
+      return bits == 64;
+    default:
+      return false;
+  }
+}
+
+bool IsText(Id id) { return id == Id::STRING || id == Id::LARGE_STRING || id == Id::STRING_VIEW; }
+
+bool IsBinary(Id id) { return id == Id::BINARY || id == Id::LARGE_BINARY || id == Id::BINARY_VIEW; }
+
+// A unit that is no finer than `finest`, and a zone exactly where the table has one.
+bool IsTimestampWithin(const arrow::DataType& type, TimeUnit::type finest, bool zone) {
+  if (type.id() != Id::TIMESTAMP) return false;
+  const auto& timestamp = static_cast<const arrow::TimestampType&>(type);
+  return timestamp.unit() <= finest && timestamp.timezone().empty() != zone;
+}
+
+bool IsTimeWithin(const arrow::DataType& type) {
+  if (type.id() == Id::TIME32) return true;
+  return type.id() == Id::TIME64 &&
+         static_cast<const arrow::Time64Type&>(type).unit() == TimeUnit::MICRO;
+}
+
+bool IsDecimalWithin(const Type& want, const arrow::DataType& type) {
+  if (type.id() != Id::DECIMAL32 && type.id() != Id::DECIMAL64 && type.id() != Id::DECIMAL128) {
+    return false;
+  }
+  const auto& decimal = static_cast<const arrow::DecimalType&>(type);
+  return decimal.scale() == want.scale() && decimal.precision() <= want.precision();
+}
+
+// The Arrow type that a column of `have` is brought to; null if it cannot be without loss.
+std::shared_ptr<arrow::DataType> TargetType(const Type& want, const arrow::DataType& have) {
+  const Id id = have.id();
+  const auto when = [](bool fits, std::shared_ptr<arrow::DataType> type) {
+    return fits ? std::move(type) : nullptr;
+  };
+  switch (want.id()) {
+    case TypeId::kBoolean:
+      return when(id == Id::BOOL, arrow::boolean());
+    case TypeId::kInt:
+      return when(IsIntegerWithin(id, 32), arrow::int32());
+    case TypeId::kLong:
+      return when(IsIntegerWithin(id, 64), arrow::int64());
+    case TypeId::kFloat:
+      return when(id == Id::FLOAT || id == Id::HALF_FLOAT, arrow::float32());
+    case TypeId::kDouble:
+      return when(id == Id::DOUBLE || id == Id::FLOAT || id == Id::HALF_FLOAT, arrow::float64());
+    case TypeId::kDate:
+      return when(id == Id::DATE32 || id == Id::DATE64, arrow::date32());
+    case TypeId::kTime:
+      return when(IsTimeWithin(have), arrow::time64(TimeUnit::MICRO));
+    case TypeId::kTimestamp:
+      return when(IsTimestampWithin(have, TimeUnit::MICRO, false),
+                  arrow::timestamp(TimeUnit::MICRO));
+    case TypeId::kTimestampTz:
+      return when(IsTimestampWithin(have, TimeUnit::MICRO, true),
+                  arrow::timestamp(TimeUnit::MICRO, "UTC"));
+    case TypeId::kTimestampNs:
+      return when(IsTimestampWithin(have, TimeUnit::NANO, false), arrow::timestamp(TimeUnit::NANO));
+    case TypeId::kTimestampTzNs:
+      return when(IsTimestampWithin(have, TimeUnit::NANO, true),
+                  arrow::timestamp(TimeUnit::NANO, "UTC"));
+    case TypeId::kString:
+      return when(IsText(id), arrow::utf8());
+    case TypeId::kBinary:
+      return when(IsBinary(id), arrow::binary());
+    case TypeId::kUuid:
+    case TypeId::kFixed: {
+      const std::int32_t width = want.id() == TypeId::kUuid ? 16 : want.length();
+      return when(id == Id::FIXED_SIZE_BINARY &&
+                      static_cast<const arrow::FixedSizeBinaryType&>(have).byte_width() == width,
+                  have.GetSharedPtr());
+    }
+    case TypeId::kDecimal:
+      return when(IsDecimalWithin(want, have), arrow::decimal128(want.precision(), want.scale()));
+    default:
+      return nullptr;
+  }
+}
+
+Result<ArrayPtr> CastColumn(const Field& field, const ArrayPtr& column,
+                            const std::shared_ptr<arrow::DataType>& type) {
+  if (column->type()->Equals(*type)) return column;
+  auto cast = arrow::compute::Cast(*column, type);
+  if (cast.ok()) return cast.MoveValueUnsafe();
+  if (cast.status().IsOutOfMemory()) {
+    return Fail(ErrorKind::kUnavailable,
+                fmt::format("no memory to convert a column column={}", field.name));
+  }
+  return Misfit(field, cast.status().message());
+}
+
+// dictionary<int32, utf8> is what the encoder wants; it is one type for strings of any origin.
+bool IsPassedOn(const Field& field, const arrow::DataType& type) {
+  if (type.id() != Id::DICTIONARY || field.type.id() != TypeId::kString) return false;
+  const auto& dictionary = static_cast<const arrow::DictionaryType&>(type);
+  return dictionary.index_type()->id() == Id::INT32 && dictionary.value_type()->id() == Id::STRING;
+}
+
+Result<ArrayPtr> FitPrimitive(const Field& field, ArrayPtr column) {
+  if (column->type_id() == Id::EXTENSION) {
+    column = static_cast<const arrow::ExtensionArray&>(*column).storage();
+  }
+  if (IsPassedOn(field, *column->type())) return column;
+  if (column->type_id() == Id::DICTIONARY) {
+    const auto& dictionary = static_cast<const arrow::DictionaryType&>(*column->type());
+    if (TargetType(field.type, *dictionary.value_type()) != nullptr) {
+      SIGNALDB_ASSIGN(column, CastColumn(field, column, dictionary.value_type()));
+    }
+  }
+  const std::shared_ptr<arrow::DataType> target = TargetType(field.type, *column->type());
+  if (target == nullptr) {
+    return Misfit(field, fmt::format("a type that cannot become the table's without loss have={}",
+                                     column->type()->ToString()));
+  }
+  return CastColumn(field, column, target);
+}
+
+bool IsSameNesting(const Type& want, const arrow::DataType& have) {
+  switch (want.id()) {
+    case TypeId::kStruct:
+      return have.id() == Id::STRUCT;
+    case TypeId::kList:
+      return have.id() == Id::LIST;
+    case TypeId::kMap:
+      return have.id() == Id::MAP;
+    default:
+      return false;
+  }
+}
+
+Result<ArrayPtr> MakeNulls(const Field& field, const arrow::DataType& type, std::int64_t rows) {
+  if (field.required) return Misfit(field, "a required column is missing or null");
+  auto nulls = arrow::MakeArrayOfNull(type.GetSharedPtr(), rows);
+  if (nulls.ok()) return nulls.MoveValueUnsafe();
+  return Fail(ErrorKind::kUnavailable,
+              fmt::format("no memory for a column of nulls column={}", field.name));
+}
+
+Result<ArrayPtr> FitColumn(const Field& field, const arrow::DataType& type, ArrayPtr column,
+                           std::int64_t rows) {
+  if (column == nullptr || column->type_id() == Id::NA) return MakeNulls(field, type, rows);
+  if (field.required && column->null_count() > 0) {
+    return Misfit(field, fmt::format("a required column has nulls nulls={}", column->null_count()));
+  }
+  if (field.type.is_primitive()) return FitPrimitive(field, std::move(column));
+  if (IsSameNesting(field.type, *column->type())) return column;
+  return Misfit(field, fmt::format("another type have={}", column->type()->ToString()));
+}
+
+Status CheckNames(const Schema& schema, const arrow::Schema& batch) {
+  std::set<std::string_view> seen;
+  for (const auto& column : batch.fields()) {
+    if (!seen.insert(column->name()).second) {
+      return Fail(ErrorKind::kInvalid,
+                  fmt::format("the batch has a column twice column={}", column->name()));
+    }
+  }
+  for (const Field& field : schema.fields) seen.erase(field.name);
+  if (seen.empty()) return {};
+  return Fail(
+      ErrorKind::kInvalid,
+      fmt::format("the batch has a column that the table has not; leave it out or add it to "
+                  "the table column={}",
+                  *seen.begin()));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<arrow::RecordBatch>> FitBatch(
+    const Schema& schema, const std::shared_ptr<arrow::RecordBatch>& batch) {
+  SIGNALDB_TRY(CheckNames(schema, *batch->schema()));
+  SIGNALDB_ASSIGN(const std::shared_ptr<arrow::Schema> arrow_schema, ToArrowSchema(schema));
+  std::vector<std::shared_ptr<arrow::Field>> fields;
+  std::vector<ArrayPtr> columns;
+  for (std::size_t i = 0; i < schema.fields.size(); ++i) {
+    const Field& field = schema.fields[i];
+    SIGNALDB_ASSIGN(ArrayPtr column,
+                    FitColumn(field, *arrow_schema->field(static_cast<int>(i))->type(),
+                              batch->GetColumnByName(field.name), batch->num_rows()));
+    fields.push_back(arrow::field(field.name, column->type(), !field.required));
+    columns.push_back(std::move(column));
+  }
+  return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), batch->num_rows(),
+                                  std::move(columns));
+}
+
+}  // namespace signaldb

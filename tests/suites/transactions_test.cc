@@ -1,0 +1,382 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "signaldb/catalog_transaction.h"
+#include "suites/writer_world.h"
+
+namespace signaldb {
+namespace {
+
+using testing::CommitFault;
+using testing::EventBatch;
+using testing::EventRows;
+using testing::FaultMoment;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::IsErrorSaying;
+using testing::IsOk;
+using testing::Rows;
+using ::testing::SizeIs;
+using testing::WriterWorld;
+
+std::string Begin(IcebergTableWriter& writer) {
+  const Result<std::string> id = writer.BeginTransaction();
+  EXPECT_THAT(id, IsOk());
+  return id.value_or("");
+}
+
+TEST(Transactions, CommitMakesAllBatchesVisibleInOneSnapshot) {
+  WriterWorld world;
+  const auto writer = world.OpenWriter();
+  const std::string id = Begin(*writer);
+  for (int i = 0; i < 3; ++i) EXPECT_THAT(writer->WriteBatch(EventBatch(i * 10, 10)), IsOk());
+  EXPECT_THAT(world.Read(), IsEmpty()) << "nothing is visible before the commit";
+  EXPECT_THAT(writer->CommitTransaction(id), IsOk());
+  EXPECT_EQ(world.Read(), EventRows(0, 30));
+  EXPECT_EQ(world.Snapshots(), 1);
+}
+
+TEST(Transactions, TheIdIsKnownWhileActiveAndStandsInSnapshotAndLog) {
+  WriterWorld world;
+  const auto writer = world.OpenWriter();
+  EXPECT_FALSE(writer->HasActiveTransaction());
+  EXPECT_EQ(writer->CurrentTransactionId(), std::nullopt);
+  const std::string id = Begin(*writer);
+  EXPECT_THAT(id, SizeIs(36));
+  EXPECT_TRUE(writer->HasActiveTransaction());
+  EXPECT_EQ(writer->CurrentTransactionId(), id);
+  EXPECT_THAT(writer->WriteBatch(EventBatch(0, 1)), IsOk());
+  EXPECT_THAT(writer->CommitTransaction(id), IsOk());
+  EXPECT_FALSE(writer->HasActiveTransaction());
+  EXPECT_EQ(world.Current().current_snapshot()->summary.at("signaldb.commit-id"), id);
+  EXPECT_TRUE(world.Logged("transaction committed", "transaction_id=" + id));
+  EXPECT_TRUE(world.Logged("commit applied", "commit_id=" + id));
+}
+
+TEST(Transactions, BatchesAreFilesBeforeTheCommit) {
+  WriterWorld world;
+  const auto writer = world.OpenWriter();
+  const std::string id = Begin(*writer);
+  for (std::size_t i = 0; i < 5; ++i) {
+    EXPECT_THAT(writer->WriteBatch(EventBatch(static_cast<std::int64_t>(i), 1)), IsOk());
+    EXPECT_THAT(world.DataFiles(), SizeIs(i + 1));
+  }
+  EXPECT_THAT(writer->CommitTransaction(id), IsOk());
+  EXPECT_THAT(world.DataFiles(), SizeIs(5));
+}
+
+TEST(Transactions, RollbackLeavesTableAndStoreAsTheyWere) {
+  WriterWorld world;
+  const auto writer = world.OpenWriter();
+  EXPECT_THAT(writer->WriteBatch(EventBatch(0, 5)), IsOk());
+  const auto before = world.store->List();
+  const std::string id = Begin(*writer);
+  EXPECT_THAT(writer->WriteBatch(EventBatch(5, 5)), IsOk());
+  EXPECT_THAT(writer->WriteBatch(EventBatch(10, 5)), IsOk());
+  EXPECT_THAT(writer->RollbackTransaction(id), IsOk());
+  EXPECT_EQ(world.store->List(), before);
+  EXPECT_EQ(world.Read(), EventRows(0, 5));
+  EXPECT_EQ(world.Snapshots(), 1);
+  EXPECT_FALSE(writer->HasActiveTransaction());
+}
+
+TEST(Transactions, AnEmptyTransactionCommitsWithoutASnapshot) {
+  WriterWorld world;
+  const auto writer = world.OpenWriter();
+  const std::string id = Begin(*writer);
+  EXPECT_THAT(writer->CommitTransaction(id), IsOk());
+  EXPECT_EQ(world.Snapshots(), 0);
+  EXPECT_FALSE(writer->HasActiveTransaction());
+}
+
+TEST(Transactions, AnEmptyBatchIsSkipped) {
+  WriterWorld world;
+  const auto writer = world.OpenWriter();
+  EXPECT_THAT(writer->WriteBatch(EventBatch(0, 0)), IsOk());
+  EXPECT_EQ(world.Snapshots(), 0);
+  const std::string id = Begin(*writer);
+  EXPECT_THAT(writer->WriteBatch(EventBatch(0, 0)), IsOk());
+  EXPECT_THAT(writer->CommitTransaction(id), IsOk());
+  EXPECT_EQ(world.Snapshots(), 0);
+  EXPECT_THAT(world.DataFiles(), IsEmpty());
+}
+
+TEST(Transactions, EachMisuseHasItsOwnErrorAndChangesNothing) {
+  WriterWorld world;
+  const auto writer = world.OpenWriter();
+  EXPECT_THAT(writer->RollbackTransaction("x"),
+              IsErrorSaying(ErrorKind::kInvalid,
+                            "no transaction is active, there is nothing to "
+                            "roll back"));
+  EXPECT_THAT(writer->CommitTransaction("x"),
+              IsErrorSaying(ErrorKind::kInvalid,
+                            "no transaction is active, there is nothing to "
+                            "commit"));
+  const std::string id = Begin(*writer);
+  EXPECT_THAT(writer->WriteBatch(EventBatch(0, 3)), IsOk());
+  EXPECT_THAT(writer->BeginTransaction(),
+              IsErrorSaying(ErrorKind::kInvalid, "a transaction is active already"));
+  EXPECT_THAT(writer->CommitTransaction("x"),
+              IsErrorSaying(ErrorKind::kInvalid, "another transaction is active"));
+  EXPECT_THAT(writer->RollbackTransaction("x"),
+              IsErrorSaying(ErrorKind::kInvalid, "that one cannot roll back"));
+  EXPECT_THAT(writer->CommitTransaction(id), IsOk());
+  EXPECT_EQ(world.Read(), EventRows(0, 3));
+  EXPECT_THAT(writer->CommitTransaction(id),
+              IsErrorSaying(ErrorKind::kInvalid, "no transaction is active"));
+}
+
+TEST(Transactions, ABatchThatDoesNotFitIsRefusedAndTheRestCommits) {
+  WriterWorld world;
+  const auto writer = world.OpenWriter();
+  const std::string id = Begin(*writer);
+  EXPECT_THAT(writer->WriteBatch(EventBatch(0, 3)), IsOk());
+  const auto wrong =
+      EventBatch(3, 1)->AddColumn(2, "extra", EventBatch(3, 1)->column(0)).ValueOrDie();
+  EXPECT_THAT(writer->WriteBatch(wrong), IsErrorSaying(ErrorKind::kInvalid, "column=extra"));
+  EXPECT_THAT(world.DataFiles(), SizeIs(1));
+  EXPECT_THAT(writer->WriteBatch(EventBatch(3, 3)), IsOk());
+  EXPECT_THAT(writer->CommitTransaction(id), IsOk());
+  EXPECT_EQ(world.Read(), EventRows(0, 6));
+}
+
+TEST(Transactions, ADroppedWriterRollsBack) {
+  WriterWorld world;
+  {
+    const auto writer = world.OpenWriter();
+    Begin(*writer);
+    EXPECT_THAT(writer->WriteBatch(EventBatch(0, 3)), IsOk());
+    EXPECT_THAT(world.DataFiles(), SizeIs(1));
+  }
+  EXPECT_THAT(world.DataFiles(), IsEmpty());
+  EXPECT_EQ(world.Snapshots(), 0);
+}
+
+TEST(Transactions, ATransactionTimesOutAndIsRolledBack) {
+  WriterWorld world;
+  world.config.transaction_timeout = std::chrono::seconds(10);
+  const auto writer = world.OpenWriter();
+  const std::string id = Begin(*writer);
+  EXPECT_THAT(writer->WriteBatch(EventBatch(0, 3)), IsOk());
+  world.store->clock->SleepFor(std::chrono::seconds(10), {});
+  EXPECT_THAT(writer->WriteBatch(EventBatch(3, 3)), IsOk()) << "at the limit";
+  world.store->clock->SleepFor(std::chrono::milliseconds(1), {});
+  EXPECT_THAT(writer->CommitTransaction(id), IsErrorSaying(ErrorKind::kCancelled, "timed out"));
+  EXPECT_THAT(world.DataFiles(), IsEmpty());
+  EXPECT_EQ(world.Snapshots(), 0);
+  EXPECT_FALSE(writer->HasActiveTransaction());
+  EXPECT_THAT(writer->WriteBatch(EventBatch(0, 3)), IsOk()) << "the writer stays usable";
+}
+
+TEST(Transactions, OutsideOneEveryBatchIsATransaction) {
+  WriterWorld world;
+  const auto writer = world.OpenWriter();
+  EXPECT_THAT(writer->WriteBatch(EventBatch(0, 3)), IsOk());
+  EXPECT_THAT(writer->WriteBatch(EventBatch(3, 3)), IsOk());
+  EXPECT_EQ(world.Read(), EventRows(0, 6));
+  EXPECT_EQ(world.Snapshots(), 2);
+}
+
+TEST(Transactions, SeveralBatchesWrapThemselves) {
+  WriterWorld world;
+  const auto writer = world.OpenWriter();
+  EXPECT_THAT(writer->WriteBatches({EventBatch(0, 3), EventBatch(3, 3), EventBatch(6, 0)}), IsOk());
+  EXPECT_EQ(world.Read(), EventRows(0, 6));
+  EXPECT_EQ(world.Snapshots(), 1);
+}
+
+TEST(Transactions, SeveralBatchesFailAsOneAndTheWriterStaysUsable) {
+  WriterWorld world;
+  const auto writer = world.OpenWriter();
+  const auto wrong = EventBatch(3, 1)->RemoveColumn(0).ValueOrDie();
+  EXPECT_THAT(writer->WriteBatches({EventBatch(0, 3), wrong}),
+              IsErrorSaying(ErrorKind::kInvalid, "column=id"));
+  EXPECT_THAT(world.DataFiles(), IsEmpty());
+  EXPECT_EQ(world.Snapshots(), 0);
+  EXPECT_FALSE(writer->HasActiveTransaction());
+  EXPECT_THAT(writer->WriteBatches({EventBatch(0, 3)}), IsOk());
+  EXPECT_EQ(world.Read(), EventRows(0, 3));
+}
+
+TEST(Transactions, SeveralBatchesJoinTheActiveOne) {
+  WriterWorld world;
+  const auto writer = world.OpenWriter();
+  const std::string id = Begin(*writer);
+  EXPECT_THAT(writer->WriteBatches({EventBatch(0, 3), EventBatch(3, 3)}), IsOk());
+  EXPECT_EQ(writer->CurrentTransactionId(), id);
+  EXPECT_EQ(world.Snapshots(), 0);
+  EXPECT_THAT(writer->CommitTransaction(id), IsOk());
+  EXPECT_EQ(world.Read(), EventRows(0, 6));
+}
+
+TEST(Transactions, AFailedCommitLeavesNoSnapshotAndNoFile) {
+  for (const CommitFault fault :
+       {CommitFault::kConflict, CommitFault::kOutage, CommitFault::kInvalid}) {
+    WriterWorld world;
+    const auto writer = world.OpenWriter();
+    const auto before = world.store->List();
+    const std::string id = Begin(*writer);
+    EXPECT_THAT(writer->WriteBatch(EventBatch(0, 3)), IsOk());
+    world.store->catalog->Script({}, fault);
+    EXPECT_FALSE(writer->CommitTransaction(id).has_value());
+    world.store->catalog->Script({});
+    EXPECT_EQ(world.store->List(), before);
+    EXPECT_FALSE(writer->HasActiveTransaction());
+    EXPECT_THAT(writer->WriteBatch(EventBatch(0, 3)), IsOk());
+    EXPECT_EQ(world.Read(), EventRows(0, 3));
+  }
+}
+
+TEST(Transactions, ALostReplyIsFoundOutAndIsASuccess) {
+  WriterWorld world;
+  const auto writer = world.OpenWriter();
+  world.store->catalog->Script({CommitFault::kLostReply});
+  EXPECT_THAT(writer->WriteBatch(EventBatch(0, 3)), IsOk());
+  EXPECT_EQ(world.Read(), EventRows(0, 3));
+  EXPECT_EQ(world.Snapshots(), 1);
+  EXPECT_TRUE(world.Logged("transaction committed", "found_by_looking=true"));
+}
+
+// The reply of the commit is lost, and with it the catalog, for longer than we insist.
+std::string LeaveInDoubt(WriterWorld& world, IcebergTableWriter& writer, CommitFault fault) {
+  const std::string id = Begin(writer);
+  EXPECT_THAT(writer.WriteBatch(EventBatch(0, 3)), IsOk());
+  world.store->catalog->Script({fault});
+  world.store->catalog->AfterNextCommit([&] { world.store->catalog->FailReads(2); });
+  EXPECT_THAT(writer.CommitTransaction(id),
+              IsErrorSaying(ErrorKind::kUnknownOutcome, "commit or roll back again to find out"));
+  EXPECT_EQ(writer.CurrentTransactionId(), id);
+  EXPECT_THAT(world.DataFiles(), SizeIs(1)) << "nothing is deleted until it is known";
+  return id;
+}
+
+TEST(Transactions, InDoubtACommitFindsOutAndNeverAppliesTwice) {
+  for (const CommitFault fault :
+       {CommitFault::kLostReply, CommitFault::kLostRequest, CommitFault::kLateRequest}) {
+    WriterWorld world;
+    const auto writer = world.OpenWriter();
+    const std::string id = LeaveInDoubt(world, *writer, fault);
+    EXPECT_THAT(writer->WriteBatch(EventBatch(3, 3)),
+                IsErrorSaying(ErrorKind::kInvalid, "in doubt"));
+    EXPECT_THAT(writer->CommitTransaction(id), IsOk());
+    EXPECT_EQ(world.Read(), EventRows(0, 3));
+    EXPECT_EQ(world.Snapshots(), 1);
+    EXPECT_FALSE(writer->HasActiveTransaction());
+  }
+}
+
+TEST(Transactions, InDoubtARollbackSaysWhichItWas) {
+  {
+    WriterWorld world;
+    const auto writer = world.OpenWriter();
+    const std::string id = LeaveInDoubt(world, *writer, CommitFault::kLostReply);
+    EXPECT_THAT(writer->RollbackTransaction(id),
+                IsErrorSaying(ErrorKind::kConflict, "was committed"));
+    EXPECT_EQ(world.Read(), EventRows(0, 3));
+  }
+  for (const CommitFault fault : {CommitFault::kLostRequest, CommitFault::kLateRequest}) {
+    WriterWorld world;
+    const auto writer = world.OpenWriter();
+    const std::string id = LeaveInDoubt(world, *writer, fault);
+    const Status rolled_back = writer->RollbackTransaction(id);
+    // A late request may win against the rollback; then the rows are there, whole.
+    EXPECT_EQ(world.Read(), rolled_back.has_value() ? Rows{} : EventRows(0, 3));
+    EXPECT_THAT(world.DataFiles(), SizeIs(rolled_back.has_value() ? 0 : 1));
+    EXPECT_FALSE(writer->HasActiveTransaction());
+    EXPECT_THAT(writer->WriteBatch(EventBatch(5, 1)), IsOk());
+    EXPECT_THAT(world.Read(), SizeIs(rolled_back.has_value() ? 1 : 4)) << "nothing comes late";
+  }
+}
+
+TEST(Transactions, TwoWritersOfOneTableBothWin) {
+  WriterWorld world;
+  const auto first = world.OpenWriter();
+  const auto second = world.OpenWriter();
+  const std::string a = Begin(*first);
+  const std::string b = Begin(*second);
+  EXPECT_THAT(first->WriteBatch(EventBatch(0, 3)), IsOk());
+  EXPECT_THAT(second->WriteBatch(EventBatch(3, 3)), IsOk());
+  EXPECT_THAT(first->CommitTransaction(a), IsOk());
+  EXPECT_EQ(world.Read(), EventRows(0, 3));
+  EXPECT_THAT(second->CommitTransaction(b), IsOk());
+  EXPECT_EQ(world.Read(), EventRows(0, 6));
+}
+
+TEST(Transactions, AFailingStoreLeavesNothingOfABatchBehind) {
+  for (std::uint64_t at = 1; at < 40; ++at) {
+    WriterWorld world;
+    world.config.retry.max_attempts = 1;
+    const auto writer = world.OpenWriter();
+    const std::string id = Begin(*writer);
+    EXPECT_THAT(writer->WriteBatch(EventBatch(0, 3)), IsOk());
+    world.store->io->Arm(at, FaultMoment::kAfter);
+    const Status written = writer->WriteBatch(EventBatch(3, 3));
+    const bool fired = world.store->io->fired();
+    world.store->io->Disarm();
+    EXPECT_THAT(world.DataFiles(), SizeIs(written.has_value() ? 2 : 1)) << "operation " << at;
+    EXPECT_THAT(writer->CommitTransaction(id), IsOk());
+    EXPECT_EQ(world.Read(), EventRows(0, written.has_value() ? 6 : 3));
+    if (!fired) break;
+  }
+}
+
+TEST(CatalogTransactions, CommitSeveralTablesAsOne) {
+  WriterWorld world;
+  const auto orders = world.OpenWriter("orders");
+  const auto lines = world.OpenWriter("lines");
+  auto transaction = CatalogTransaction::Begin({*orders, *lines});
+  ASSERT_THAT(transaction, IsOk());
+  EXPECT_THAT((*transaction)->WriteBatch(*orders, EventBatch(0, 3)), IsOk());
+  EXPECT_THAT((*transaction)->WriteBatch(*lines, EventBatch(0, 9)), IsOk());
+  EXPECT_THAT((*transaction)->WriteBatch(*orders, EventBatch(3, 3)), IsOk());
+  const int commits = world.store->catalog->commits();
+  EXPECT_THAT((*transaction)->Commit(), IsOk());
+  EXPECT_EQ(world.store->catalog->commits(), commits + 1);
+  EXPECT_EQ(world.Read("orders"), EventRows(0, 6));
+  EXPECT_EQ(world.Read("lines"), EventRows(0, 9));
+  EXPECT_EQ(world.Current("lines").current_snapshot()->summary.at("signaldb.commit-id"),
+            (*transaction)->id());
+  EXPECT_THAT((*transaction)->Commit(), IsErrorSaying(ErrorKind::kInvalid, "is committed"));
+}
+
+TEST(CatalogTransactions, FailRollBackAndAreDroppedAsOne) {
+  WriterWorld world;
+  const auto orders = world.OpenWriter("orders");
+  const auto lines = world.OpenWriter("lines");
+  for (int way = 0; way < 3; ++way) {
+    auto transaction = CatalogTransaction::Begin({*orders, *lines});
+    ASSERT_THAT(transaction, IsOk());
+    EXPECT_THAT((*transaction)->WriteBatch(*orders, EventBatch(0, 3)), IsOk());
+    EXPECT_THAT((*transaction)->WriteBatch(*lines, EventBatch(0, 9)), IsOk());
+    if (way == 0) {
+      world.store->catalog->Script({}, CommitFault::kConflict);
+      EXPECT_FALSE((*transaction)->Commit().has_value());
+      world.store->catalog->Script({});
+    } else if (way == 1) {
+      EXPECT_THAT((*transaction)->Rollback(), IsOk());
+    }
+    transaction->reset();
+    EXPECT_THAT(world.DataFiles(), IsEmpty());
+    EXPECT_EQ(world.Snapshots("orders") + world.Snapshots("lines"), 0);
+  }
+}
+
+TEST(CatalogTransactions, RefuseWritersThatCannotCommitTogether) {
+  WriterWorld world;
+  WriterWorld other_world;
+  const auto orders = world.OpenWriter("orders");
+  const auto same = world.OpenWriter("orders");
+  const auto elsewhere = other_world.OpenWriter("lines");
+  EXPECT_THAT(CatalogTransaction::Begin({}), IsErrorSaying(ErrorKind::kInvalid, "at least one"));
+  EXPECT_THAT(CatalogTransaction::Begin({*orders, *same}),
+              IsErrorSaying(ErrorKind::kInvalid, "stands twice"));
+  EXPECT_THAT(CatalogTransaction::Begin({*orders, *elsewhere}),
+              IsErrorSaying(ErrorKind::kInvalid, "share one object store"));
+  auto transaction = CatalogTransaction::Begin({*orders});
+  ASSERT_THAT(transaction, IsOk());
+  EXPECT_THAT((*transaction)->WriteBatch(*elsewhere, EventBatch(0, 1)),
+              IsErrorSaying(ErrorKind::kInvalid, "begun without this writer"));
+}
+
+}  // namespace
+}  // namespace signaldb
