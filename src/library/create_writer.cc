@@ -2,7 +2,6 @@
 
 #include <arrow/api.h>
 #include <fmt/format.h>
-#include <xxhash.h>
 
 #include "iceberg/partition_spec.h"
 #include "iceberg/schema.h"
@@ -77,13 +76,6 @@ Result<TableIdentifier> IdentifierOf(std::string_view tenant, std::string_view d
   }
   return TableIdentifier{.levels = {std::string(tenant), std::string(dataset)},
                          .name = std::string(table)};
-}
-
-// Each catalog over a store has a folder of its own: what was written for the tables of one says
-// nothing about those of another.
-std::string JournalFolder(const std::string& folder, const std::string& catalog_key) {
-  return fmt::format("{}/{}/{:016x}", folder, kJournalFolder,
-                     XXH3_64bits(catalog_key.data(), catalog_key.size()));
 }
 
 Result<std::unique_ptr<IcebergTableWriter::Parts>> OpenParts(

@@ -9,6 +9,7 @@
 #include "adapters/local/posix_file_system.h"
 #include "adapters/memory/memory_file_io.h"
 #include "library/store_parts.h"
+#include "writer/files_in_flight.h"
 
 namespace signaldb {
 

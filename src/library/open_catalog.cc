@@ -6,6 +6,7 @@
 #include "adapters/memory/memory_catalog.h"
 #include "adapters/sqlite/sqlite_catalog.h"
 #include "library/store_parts.h"
+#include "writer/files_in_flight.h"
 
 namespace signaldb {
 
@@ -40,7 +41,7 @@ Result<OpenedCatalog> OpenCatalog(ObjectStore::Parts& store, const Configuration
   }
   OpenedCatalog opened;
   opened.key =
-      fmt::format("{}:{}:{}", schema.catalog_type, memory ? "" : path, schema.catalog_name);
+      memory ? "memory:" + schema.catalog_name : SqliteCatalogKey(path, schema.catalog_name);
   const std::scoped_lock lock(store.mutex);
   if (path == kSqliteMemory) {
     std::shared_ptr<Catalog>& known = store.memory_catalogs[opened.key];

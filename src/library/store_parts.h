@@ -4,7 +4,6 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <string_view>
 
 #include "base/clock.h"
 #include "base/file_system.h"
@@ -33,9 +32,6 @@ struct ObjectStore::Parts {
   std::map<std::string, std::weak_ptr<Catalog>> catalogs;
   std::map<std::string, std::shared_ptr<Catalog>> memory_catalogs;
 };
-
-/// Under a local store's folder: the journals of files in flight, by catalog.
-inline constexpr std::string_view kJournalFolder = ".signaldb-in-flight";
 
 /// Whether a catalog's tables outlive the process.
 enum class CatalogLife : std::uint8_t { kProcess, kDurable };

@@ -26,6 +26,7 @@
 #include "pipeline/poison_shelf.h"
 #include "pipeline/table_cuts.h"
 #include "service/version.h"
+#include "writer/files_in_flight.h"
 
 namespace signaldb {
 
@@ -58,6 +59,7 @@ struct Service::Parts {
   std::unique_ptr<Catalog> catalog;
   std::unique_ptr<MetadataCache> cache;
   std::unique_ptr<TableCommitter> committer;
+  std::unique_ptr<FilesInFlight> in_flight;  // Null if nothing outlives the process.
   std::unique_ptr<DurableLog> log;
   std::unique_ptr<CommitScheduler> scheduler;
   std::unique_ptr<IngestPipeline> pipeline;
@@ -134,6 +136,30 @@ Status Service::OpenStorage() {
       TableCommitter::Collaborators{*parts_->catalog, *parts_->io, environment_.clock,
                                     environment_.random, environment_.events, *parts_->cache},
       TableCommitterOptions{.retry = values.retry, .engine_version = std::string(Version())});
+  return OpenFilesInFlight();
+}
+
+Status Service::OpenFilesInFlight() {
+  const ServiceConfiguration& values = configuration_.values;
+  const bool durable = values.schema.catalog_type == CatalogType::kSql &&
+                       values.schema.sqlite_path != ":memory:" &&
+                       !values.storage.warehouse.starts_with("memory://");
+  if (!durable) return {};
+  SIGNALDB_ASSIGN(const std::string root, PathOfFileLocation(values.storage.warehouse));
+  const std::string folder =
+      JournalFolder(root, SqliteCatalogKey(values.schema.sqlite_path, values.schema.catalog_name));
+  const Status recovered = RecoverFilesInFlight(environment_.files, environment_.events, folder,
+                                                *parts_->committer, *parts_->io, {});
+  if (!recovered.has_value()) {
+    // They only take space; what keeps us from removing them stops commits more loudly.
+    environment_.events.Log({.severity = Severity::kWarning,
+                             .module = kModule,
+                             .message = "files that a crash left are still there; the next start "
+                                        "looks again",
+                             .fields = {{"error", recovered.error().message}}});
+  }
+  SIGNALDB_ASSIGN(parts_->in_flight, FilesInFlight::Open(environment_.files, environment_.random,
+                                                         environment_.events, folder));
   return {};
 }
 
@@ -165,7 +191,7 @@ Status Service::OpenLog() {
                  .pace = values.retry},
       environment_.clock, environment_.random, environment_.events, parts_->budget,
       CommitIntoTables({*parts_->committer, *parts_->io, environment_.clock, environment_.random,
-                        environment_.events},
+                        environment_.events, parts_->in_flight.get()},
                        {.max_rows_per_batch = values.batch.max_rows_per_batch,
                         .max_memory_per_batch_bytes = values.batch.max_memory_per_batch_bytes,
                         .enable_auto_split = values.batch.enable_auto_split,

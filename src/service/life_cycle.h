@@ -58,6 +58,7 @@ class Service final : public ServiceState {
   struct Parts;
 
   [[nodiscard]] Status OpenStorage();
+  [[nodiscard]] Status OpenFilesInFlight();
   [[nodiscard]] Status OpenLog();
   [[nodiscard]] Status StartAdmin();
   [[nodiscard]] Status Recover(std::stop_token stop);

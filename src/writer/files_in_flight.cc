@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <xxhash.h>
 
 #include "iceberg/manifest.h"
 #include "iceberg/table_metadata.h"
@@ -160,6 +161,15 @@ class Recovery {
 };
 
 }  // namespace
+
+std::string JournalFolder(std::string_view store_folder, std::string_view catalog) {
+  return fmt::format("{}/{}/{:016x}", store_folder, kJournalFolder,
+                     XXH3_64bits(catalog.data(), catalog.size()));
+}
+
+std::string SqliteCatalogKey(std::string_view path, std::string_view catalog_name) {
+  return fmt::format("sqlite:{}:{}", path, catalog_name);
+}
 
 std::string FileNames::At(std::size_t i) const { return fmt::format("{}-{}.parquet", stem, i); }
 

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/event_listener.h"
@@ -73,6 +74,15 @@ class FilesInFlight {
   std::uint64_t size_ = 0;
   std::map<std::string, std::size_t> open_;  // Transactions by id: lines noted.
 };
+
+/// Under a local store's folder: the journals, by catalog.
+inline constexpr std::string_view kJournalFolder = ".signaldb-in-flight";
+
+/// The folder of one catalog's journals: what was written for the tables of one says nothing about
+/// those of another. `catalog` names it, and is the same for every program of ours.
+[[nodiscard]] std::string JournalFolder(std::string_view store_folder, std::string_view catalog);
+/// `catalog` for SQLite: the file by its absolute path.
+[[nodiscard]] std::string SqliteCatalogKey(std::string_view path, std::string_view catalog_name);
 
 /// Settles what processes that are gone have left in `dir`: makes sure that none of their commits
 /// can still be applied, then deletes the files that no snapshot of their table refers to. Journals

@@ -23,16 +23,27 @@ std::string RangeText(const SourceKey& source, const std::vector<PositionedRows>
 
 PositionedCommit::PositionedCommit(CommitCollaborators with, FileOptions files, SourceKey source,
                                    SourcePosition last, std::vector<PositionedTable> tables)
-    : with_(with), file_options_(files), source_(std::move(source)), last_(last) {
+    : with_(with),
+      file_options_(files),
+      source_(std::move(source)),
+      last_(last),
+      in_flight_id_(ToString(UuidV7(with.clock, with.random))) {
   for (PositionedTable& table : tables) shares_.push_back({.rows = std::move(table)});
 }
 
 PositionedCommit::~PositionedCommit() {
   for (Share& share : shares_) Discard(share);
+  ResolveFiles();
+}
+
+// Files whose fate is not known stay on record: the next start looks whether a table has them.
+void PositionedCommit::ResolveFiles() {
+  if (with_.in_flight == nullptr || maybe_applied_ || files_remain_) return;
+  with_.in_flight->Resolve(in_flight_id_);
 }
 
 void PositionedCommit::Discard(Share& share) {
-  if (!maybe_applied_) std::ignore = DeleteFiles(with_.io, with_.events, share.files);
+  if (!maybe_applied_) files_remain_ |= !DeleteFiles(with_.io, with_.events, share.files);
   share.files.clear();
   share.encoded = false;
 }
@@ -57,9 +68,13 @@ Status PositionedCommit::Prepare(Share& share, const std::stop_token& stop) {
   if (share.encoded || messages.empty()) return {};
   std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
   for (const PositionedRows& message : messages) batches.push_back(message.rows);
-  SIGNALDB_ASSIGN(share.files,
-                  WriteDataFiles({with_.io, with_.clock, with_.random, with_.events, nullptr, {}},
-                                 *table.metadata, std::move(batches), file_options_));
+  SIGNALDB_ASSIGN(share.files, WriteDataFiles({with_.io,
+                                               with_.clock,
+                                               with_.random,
+                                               with_.events,
+                                               with_.in_flight,
+                                               {in_flight_id_, share.rows.table}},
+                                              *table.metadata, std::move(batches), file_options_));
   share.table_uuid = table.metadata->table_uuid;
   share.schema_id = table.metadata->current_schema_id;
   share.encoded = true;

@@ -15,6 +15,7 @@
 #include "iceberg/manifest.h"
 #include "iceberg/table_commit.h"
 #include "signaldb/result.h"
+#include "writer/files_in_flight.h"
 #include "writer/positioned_rows.h"
 #include "writer/table_files.h"
 #include "writer/watermark.h"
@@ -36,6 +37,7 @@ struct CommitCollaborators {
   Clock& clock;
   Random& random;
   EventListener& events;
+  FilesInFlight* in_flight = nullptr;  ///< Null: nothing outlives the process anyway.
 };
 
 /// Brings the rows of source positions up to `last` into their tables, all tables in one atomic
@@ -76,14 +78,17 @@ class PositionedCommit {
   [[nodiscard]] Status Prepare(Share& share, const std::stop_token& stop);
   [[nodiscard]] TableChange ChangeOf(const Share& share, bool& covered) const;
   void Discard(Share& share);
+  void ResolveFiles();
 
   const CommitCollaborators with_;
   const FileOptions file_options_;
   const SourceKey source_;
   const SourcePosition last_;
+  const std::string in_flight_id_;  // Of all files that any attempt writes.
   std::vector<Share> shares_;
   // A commit whose outcome was never learnt may refer to our files at any later time.
   bool maybe_applied_ = false;
+  bool files_remain_ = false;  // That could not be deleted.
 };
 
 }  // namespace signaldb

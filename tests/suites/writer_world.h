@@ -69,7 +69,7 @@ class FaultyStore final : public ObjectStore {
     parts().warehouse = "memory://";
     auto owned_catalog = std::make_shared<FaultyCatalog>(real_catalog);
     catalog = owned_catalog.get();
-    parts().memory_catalogs["memory::signaldb"] = std::move(owned_catalog);
+    parts().memory_catalogs["memory:signaldb"] = std::move(owned_catalog);
   }
 
   MemoryFileIo real_io;
