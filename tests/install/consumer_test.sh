@@ -20,5 +20,6 @@ cmake --build "$work/build" >/dev/null
 PKG_CONFIG_PATH=$(dirname "$(find "$work/prefix" -name signaldb.pc)")
 export PKG_CONFIG_PATH
 # shellcheck disable=SC2046  # Flags are words.
-c++ -std=c++23 -o "$work/by_pkg_config" "$work/transactions.cc" $(pkg-config --cflags --libs signaldb)
+c++ -std=c++23 -o "$work/by_pkg_config" "$work/transactions.cc" \
+  $(pkg-config --cflags --libs signaldb)
 "$work/by_pkg_config"
