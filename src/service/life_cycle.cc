@@ -108,7 +108,7 @@ Status Service::OpenStorage() {
   if (values.schema.catalog_type == CatalogType::kMemory) {
     parts_->catalog = std::make_unique<MemoryCatalog>();
   } else if (values.schema.sqlite_path.empty()) {
-    const Configuration::CatalogPool& pool = values.catalog_pool;
+    const ServiceConfiguration::CatalogPool& pool = values.catalog_pool;
     SIGNALDB_ASSIGN(parts_->catalog,
                     PostgresCatalog::Open(
                         values.schema.catalog_uri,
@@ -146,8 +146,10 @@ Status Service::OpenFilesInFlight() {
                        !values.storage.warehouse.starts_with("memory://");
   if (!durable) return {};
   SIGNALDB_ASSIGN(const std::string root, PathOfFileLocation(values.storage.warehouse));
-  const std::string folder =
-      JournalFolder(root, SqliteCatalogKey(values.schema.sqlite_path, values.schema.catalog_name));
+  const std::string folder = JournalFolder(
+      root, values.schema.sqlite_path.empty()
+                ? Redact(values.schema.catalog_uri) + values.schema.catalog_name
+                : SqliteCatalogKey(values.schema.sqlite_path, values.schema.catalog_name));
   const Status recovered = RecoverFilesInFlight(environment_.files, environment_.events, folder,
                                                 *parts_->committer, *parts_->io, {});
   if (!recovered.has_value()) {
