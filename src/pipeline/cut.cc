@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::int64_t kMicrosPerHour = 3'600'000'000;
 
+}  // namespace
+
 // Messages are short in time: most have one hour, found by their first and last micros only if
 // these agree.
 void AddHours(const arrow::RecordBatch& rows, std::set<std::int64_t>& hours) {
@@ -28,8 +30,6 @@ void AddHours(const arrow::RecordBatch& rows, std::set<std::int64_t>& hours) {
     end = begin + kMicrosPerHour;
   }
 }
-
-}  // namespace
 
 std::string_view ToString(CutReason reason) {
   switch (reason) {

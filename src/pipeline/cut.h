@@ -29,6 +29,9 @@ enum class CutReason : std::uint8_t {
 };
 [[nodiscard]] std::string_view ToString(CutReason reason);
 
+/// Adds the hours of the rows' `timestamp` since 1970: the partitions they go to.
+void AddHours(const arrow::RecordBatch& rows, std::set<std::int64_t>& hours);
+
 /// A message that is durable in its source, decoded: what a source hands to the cuts.
 struct DecodedMessage {
   SourcePosition position = 0;

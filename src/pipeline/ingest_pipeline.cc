@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include <arrow/api.h>
@@ -44,6 +45,16 @@ DecodedMessage MessageOf(DecodedRequest decoded, Nanos received_at, MemoryBudget
   return message;
 }
 
+Status CheckHours(const DecodedRequest& decoded) {
+  std::set<std::int64_t> hours;
+  for (const DecodedTable& table : decoded.tables) AddHours(*table.rows, hours);
+  if (hours.size() <= IngestPipeline::kHoursMax) return {};
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("the records lie in too many different hours; send each stretch of time "
+                          "by itself hours={} limit={}",
+                          hours.size(), IngestPipeline::kHoursMax));
+}
+
 IngestAnswer Refusal(Error error) {
   // Only the client's own mistakes are final; everything else may pass.
   if (error.kind != ErrorKind::kInvalid) error.kind = ErrorKind::kUnavailable;
@@ -70,6 +81,7 @@ void IngestPipeline::Accept(IngestRequest request, Done done) {
   Result<DecodedRequest> decoded =
       DecodeOtlp(request.signal, request.encoding, request.body, options);
   if (!decoded) return done(Refusal(std::move(decoded).error()));
+  if (Status hours = CheckHours(*decoded); !hours) return done(Refusal(std::move(hours).error()));
   Count(request.signal, *decoded);
   IngestAnswer answer{.error = std::nullopt,
                       .rejected = decoded->rejected,

@@ -48,8 +48,9 @@ class IngestPipelineTest : public ::testing::Test {
 
   void Start() {
     ASSERT_THAT(disk.MakeDirs(kLogDir), IsOk());
-    auto opened = DurableLog::Open(disk, clock, random, events,
-                                   {.dir = kLogDir, .segment_bytes = 2'000, .bytes_max = 100'000});
+    auto opened =
+        DurableLog::Open(disk, clock, random, events,
+                         {.dir = kLogDir, .segment_bytes = 2'000, .bytes_max = 2'000'000});
     ASSERT_THAT(opened, IsOk());
     log = *std::move(opened);
     scheduler = std::make_unique<CommitScheduler>(
@@ -75,11 +76,13 @@ class IngestPipelineTest : public ::testing::Test {
     Start();
   }
 
-  IngestAnswer Send(const std::string& tenant, const std::string& body) {
+  IngestAnswer Send(const std::string& tenant, const std::string& body,
+                    OtlpEncoding encoding = OtlpEncoding::kProtobuf) {
     auto owner = std::make_shared<std::string>(body);
     IngestRequest request{.tenant = tenant,
                           .dataset = "prod",
                           .signal = Signal::kLogs,
+                          .encoding = encoding,
                           .owner = owner,
                           .body = std::as_bytes(std::span(*owner)),
                           .received_at = clock.WallNow(),
@@ -113,7 +116,7 @@ class IngestPipelineTest : public ::testing::Test {
   FakeClock clock;
   SeededRandom random{7};
   RecordingListener events;
-  MemoryBudget budget{10 << 20};
+  MemoryBudget budget{100 << 20};
   Committed committed;
   std::unique_ptr<DurableLog> log;
   std::unique_ptr<CommitScheduler> scheduler;
@@ -138,8 +141,25 @@ TEST_F(IngestPipelineTest, RefusesForGoodWhatIsMalformedAndStoresNothing) {
   EXPECT_EQ(budget.used(), 0);
 }
 
+TEST_F(IngestPipelineTest, RefusesARequestThatWouldMakeAFileOfEveryRecord) {
+  const auto over_hours = [](std::size_t hours) {
+    std::string json = R"({"resourceLogs":[{"scopeLogs":[{"logRecords":[)";
+    for (std::size_t i = 0; i < hours; ++i) {
+      json += (i == 0 ? "" : ",") + std::string(R"({"timeUnixNano":")") +
+              std::to_string((400'000 + i) * 3'600'000'000'000) + "\"}";
+    }
+    return json + "]}]}]}";
+  };
+  EXPECT_FALSE(Send("acme", over_hours(IngestPipeline::kHoursMax), OtlpEncoding::kJson).error);
+  const auto refused =
+      Send("acme", over_hours(IngestPipeline::kHoursMax + 1), OtlpEncoding::kJson).error;
+  ASSERT_TRUE(refused.has_value());
+  EXPECT_EQ(refused->kind, ErrorKind::kInvalid);
+  EXPECT_EQ(log->last_durable(), 1u);
+}
+
 TEST_F(IngestPipelineTest, AsksToRetryWhenTheLogIsFullOrClosed) {
-  const std::string body = LogsRequest({std::string(10'000, 'x')});
+  const std::string body = LogsRequest({std::string(200'000, 'x')});
   std::set<ErrorKind> kinds;
   for (int i = 0; i < 20; ++i) {
     if (const auto error = Send("acme", body).error) kinds.insert(error->kind);
@@ -165,7 +185,7 @@ TEST_F(IngestPipelineTest, BringsBackWhatTheTablesLackAndNothingElse) {
 }
 
 TEST_F(IngestPipelineTest, EmptiesAFullLogThatTheTablesHaveAlready) {
-  const std::string body = LogsRequest({std::string(10'000, 'x')});
+  const std::string body = LogsRequest({std::string(200'000, 'x')});
   while (!Send("acme", body).error) {
   }
   Restart();
