@@ -19,8 +19,8 @@
 #include <parquet/arrow/writer.h>
 
 #include "adapters/memory/memory_file_io.h"
-#include "iceberg/data_file_writer.h"
-#include "iceberg/schema.h"
+#include "iceberg/data_file/data_file_writer.h"
+#include "iceberg/schema/schema.h"
 #include "telemetry/decode.h"
 #include "telemetry/table_definition.h"
 #include "testing/otlp_samples.h"

@@ -6,7 +6,7 @@
 
 #include <benchmark/benchmark.h>
 
-#include "iceberg/manifest.h"
+#include "iceberg/manifest/manifest.h"
 #include "testing/manifest_samples.h"
 
 namespace signaldb {

@@ -4,7 +4,7 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
-#include "iceberg/table_metadata.h"
+#include "iceberg/metadata/table_metadata.h"
 
 namespace signaldb {
 namespace {

@@ -32,7 +32,7 @@ struct Plan {
   std::int64_t requests = 1'000;
   int records = 1'000;
   int in_flight = 4;
-  double rate = 0;    // Requests a second; 0: no limit.
+  double rate = 0;     // Requests a second; 0: no limit.
   int variants = 256;  // Different bodies, sent in turn.
 };
 

@@ -28,6 +28,11 @@ ROWS = {
     "library": 4,
 }
 
+# The rooms of src/iceberg, each of which may include only those before it; the ports and what lies
+# beside them at the top of the folder stand between `metadata` and `manifest`.
+ICEBERG_ROOMS = {"json": 0, "avro": 0, "schema": 1, "metadata": 2, "": 3, "manifest": 4,
+                 "data_file": 5, "commit": 5, "scan": 5}
+
 # Public headers that are plain values, for every row; the others are for the rows from writer on.
 PUBLIC_FOR_ALL = ("signaldb/result.h", "signaldb/retry_config.h")
 
@@ -84,6 +89,27 @@ def module_of(path):
     if len(parts) > 3 and parts[1] == "adapters":
         return "adapters", parts[2]
     return parts[1], ""
+
+
+def iceberg_room(path):
+    """"schema" for src/iceberg/schema/x.cc, "" for src/iceberg/x.cc, nothing for other modules."""
+    parts = path.split("/")
+    if parts[1] != "iceberg":
+        return None
+    return parts[2] if len(parts) > 3 else ""
+
+
+def check_iceberg_rooms(path, text):
+    room = iceberg_room(path) if path.startswith("src/") and path.count("/") >= 2 else None
+    if room is None:
+        return
+    if room not in ICEBERG_ROOMS:
+        yield 1, f"src/iceberg/{room} has no place in tools/tidy.py"
+        return
+    for number, match in lines_matching(r'^\s*#\s*include\s+"(iceberg/[^"]+)"', text):
+        other = iceberg_room("src/" + match.group(1))
+        if other != room and ICEBERG_ROOMS.get(other, 9) >= ICEBERG_ROOMS[room]:
+            yield number, f"iceberg/{room} must not include iceberg/{other}: it is not above"
 
 
 def check_layers(path, text):
@@ -204,6 +230,7 @@ def check_disabled_tests(path, text):
 
 RULES = {
     "layers": check_layers,
+    "iceberg-rooms": check_iceberg_rooms,
     "banned-calls": check_banned_calls,
     "nodiscard": check_nodiscard,
     "columns": check_columns,
@@ -220,6 +247,10 @@ RULES = {
 SAMPLES = [
     ("layers", "src/log/x.cc", '#include "writer/y.h"\n', '#include "base/y.h"\n'),
     ("layers", "src/iceberg/x.cc", '#include "telemetry/y.h"\n', '#include "iceberg/y.h"\n'),
+    ("iceberg-rooms", "src/iceberg/schema/x.cc", '#include "iceberg/manifest/manifest.h"\n',
+     '#include "iceberg/schema/type.h"\n'),
+    ("iceberg-rooms", "src/iceberg/scan/x.cc", '#include "iceberg/commit/table_commit.h"\n',
+     '#include "iceberg/file_io.h"\n'),
     ("layers", "src/adapters/otlp/x.cc", '#include "adapters/http/y.h"\n',
      '#include "adapters/otlp/y.h"\n'),
     ("layers", "src/adapters/otlp/x.cc", '#include "pipeline/y.h"\n',

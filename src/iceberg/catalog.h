@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "iceberg/table_metadata.h"
+#include "iceberg/metadata/table_metadata.h"
 #include "signaldb/result.h"
 
 namespace signaldb {

@@ -3,8 +3,8 @@
 #include <arrow/api.h>
 #include <fmt/format.h>
 
-#include "iceberg/partition_spec.h"
-#include "iceberg/schema.h"
+#include "iceberg/schema/partition_spec.h"
+#include "iceberg/schema/schema.h"
 #include "library/check_config.h"
 #include "library/line_listener.h"
 #include "library/writer_parts.h"

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "base/event_listener.h"
-#include "iceberg/metadata_cache.h"
-#include "iceberg/table_commit.h"
+#include "iceberg/commit/metadata_cache.h"
+#include "iceberg/commit/table_commit.h"
 #include "library/store_parts.h"
 #include "signaldb/iceberg_table_writer.h"
 #include "writer/files_in_flight.h"

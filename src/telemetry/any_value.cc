@@ -97,9 +97,9 @@ std::vector<bool> EarlierDuplicates(const std::vector<KeyValueView>& entries, st
 }  // namespace
 
 void MessageBytes::Join(std::string_view part, JoinedMessages& joined) {
-  if (x_joined == nullptr) x_joined = &joined.emplace_back(x_view);
-  x_joined->append(part);
-  x_view = *x_joined;
+  if (joined_ == nullptr) joined_ = &joined.emplace_back(view_);
+  joined_->append(part);
+  view_ = *joined_;
 }
 
 /// An AnyValue's variant: the last one on the wire.
@@ -142,11 +142,11 @@ bool AnyValueRenderer::Parse(std::string_view bytes, Parsed& out) {
         break;
       case Tag(5, kLength):
         well_formed = become(Kind::kArray);
-        out.container.Add(reader.Bytes(), x_joined);
+        out.container.Add(reader.Bytes(), joined_);
         break;
       case Tag(6, kLength):
         well_formed = become(Kind::kKvlist);
-        out.container.Add(reader.Bytes(), x_joined);
+        out.container.Add(reader.Bytes(), joined_);
         break;
       case Tag(7, kLength):
         well_formed = become(Kind::kBytes), out.text = reader.Bytes();
@@ -161,12 +161,12 @@ bool AnyValueRenderer::Parse(std::string_view bytes, Parsed& out) {
     }
     if (!well_formed) return false;
   }
-  if (string_index) x_tally.Note(Oddity::kStringIndex);
+  if (string_index) tally_.Note(Oddity::kStringIndex);
   return reader.ok();
 }
 
 void AnyValueRenderer::CheckUtf8(std::string_view text) {
-  if (!IsValidUtf8(text)) x_tally.Reject(Rejection::kInvalidUtf8);
+  if (!IsValidUtf8(text)) tally_.Reject(Rejection::kInvalidUtf8);
 }
 
 bool AnyValueRenderer::ReadKeyValue(std::string_view bytes, KeyValueView& out) {
@@ -178,7 +178,7 @@ bool AnyValueRenderer::ReadKeyValue(std::string_view bytes, KeyValueView& out) {
         out.key = reader.Bytes();
         break;
       case Tag(2, kLength):
-        out.value.Add(reader.Bytes(), x_joined);
+        out.value.Add(reader.Bytes(), joined_);
         break;
       case Tag(3, kVarint):
         string_index = static_cast<std::uint32_t>(reader.Varint()) != 0;
@@ -187,7 +187,7 @@ bool AnyValueRenderer::ReadKeyValue(std::string_view bytes, KeyValueView& out) {
         reader.Skip();
     }
   }
-  if (string_index) x_tally.Note(Oddity::kStringIndex);
+  if (string_index) tally_.Note(Oddity::kStringIndex);
   return reader.ok();
 }
 
@@ -210,8 +210,8 @@ AnyValueRenderer::Outcome AnyValueRenderer::AppendPlain(std::string_view value, 
 }
 
 bool AnyValueRenderer::AppendJson(std::string_view value, TextBuffer& out, int depth) {
-  if (depth > x_depth_max) {
-    x_tally.Reject(Rejection::kTooDeep);
+  if (depth > depth_max_) {
+    tally_.Reject(Rejection::kTooDeep);
     return IsWellFormedValue(value, depth);
   }
   Parsed parsed;
@@ -266,7 +266,7 @@ bool AnyValueRenderer::AppendArray(std::string_view array, TextBuffer& out, int 
 }
 
 bool AnyValueRenderer::AppendKvlist(std::string_view kvlist, TextBuffer& out, int depth) {
-  const std::size_t from = x_members.size();
+  const std::size_t from = members_.size();
   WireReader reader(kvlist);
   while (reader.Next()) {
     if (reader.tag() != Tag(1, kLength)) {
@@ -274,15 +274,15 @@ bool AnyValueRenderer::AppendKvlist(std::string_view kvlist, TextBuffer& out, in
       continue;
     }
     const auto member = reader.Bytes();
-    if (x_members.size() >= kOpenMembersMax) {
-      x_tally.Reject(Rejection::kTooManyAttributes);
+    if (members_.size() >= kOpenMembersMax) {
+      tally_.Reject(Rejection::kTooManyAttributes);
       if (!IsWellFormedKeyValue(member)) return false;
-    } else if (!ReadKeyValue(member, x_members.emplace_back())) {
+    } else if (!ReadKeyValue(member, members_.emplace_back())) {
       return false;
     }
   }
-  if (!reader.ok() || !AppendMembers(x_members, from, out, depth)) return false;
-  x_members.resize(from);
+  if (!reader.ok() || !AppendMembers(members_, from, out, depth)) return false;
+  members_.resize(from);
   return true;
 }
 
@@ -308,16 +308,16 @@ bool AnyValueRenderer::IsWellFormedKeyValue(std::string_view bytes) {
 }
 
 bool AnyValueRenderer::AddToList(std::string_view key_value) {
-  if (static_cast<std::int64_t>(x_list.size()) >= x_attributes_max) {
-    x_tally.Reject(Rejection::kTooManyAttributes);
+  if (static_cast<std::int64_t>(list_.size()) >= attributes_max_) {
+    tally_.Reject(Rejection::kTooManyAttributes);
     return IsWellFormedKeyValue(key_value);
   }
-  return ReadKeyValue(key_value, x_list.emplace_back());
+  return ReadKeyValue(key_value, list_.emplace_back());
 }
 
 bool AnyValueRenderer::AppendListAsObject(TextBuffer& out) {
   // Attributes of events, links and exemplars are values at depth 1, as those of records are.
-  return AppendMembers(x_list, 0, out, 0);
+  return AppendMembers(list_, 0, out, 0);
 }
 
 bool AnyValueRenderer::DropDuplicates(std::vector<KeyValueView>& entries, std::size_t from,
@@ -331,10 +331,10 @@ bool AnyValueRenderer::DropDuplicates(std::vector<KeyValueView>& entries, std::s
       entries[kept++] = entry;
       continue;
     }
-    x_tally.Note(Oddity::kDuplicateAttributeKey);
+    tally_.Note(Oddity::kDuplicateAttributeKey);
     CheckUtf8(entry.key);
-    x_discarded.Truncate(0);  // Rendered for its faults only.
-    if (!AppendJson(entry.value.view(), x_discarded, depth)) return false;
+    discarded_.Truncate(0);  // Rendered for its faults only.
+    if (!AppendJson(entry.value.view(), discarded_, depth)) return false;
   }
   entries.resize(kept);
   return true;

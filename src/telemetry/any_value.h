@@ -21,20 +21,20 @@ using JoinedMessages = std::deque<std::string>;
 class MessageBytes {
  public:
   void Add(std::string_view part, JoinedMessages& joined) {
-    if (x_present) [[unlikely]]
+    if (present_) [[unlikely]]
       return Join(part, joined);
-    x_view = part;
-    x_present = true;
+    view_ = part;
+    present_ = true;
   }
-  [[nodiscard]] bool present() const { return x_present; }
-  [[nodiscard]] std::string_view view() const { return x_view; }
+  [[nodiscard]] bool present() const { return present_; }
+  [[nodiscard]] std::string_view view() const { return view_; }
 
  private:
   void Join(std::string_view part, JoinedMessages& joined);
 
-  std::string_view x_view;
-  std::string* x_joined = nullptr;
-  bool x_present = false;
+  std::string_view view_;
+  std::string* joined_ = nullptr;
+  bool present_ = false;
 };
 
 /// One KeyValue, not looked into any deeper.
@@ -74,7 +74,7 @@ class AnyValueRenderer {
   enum class Outcome : std::uint8_t { kString, kText, kNull, kMalformed };
 
   AnyValueRenderer(DecodeTally& tally, const DecodeOptions& options)
-      : x_tally(tally), x_depth_max(options.depth_max), x_attributes_max(options.attributes_max) {}
+      : tally_(tally), depth_max_(options.depth_max), attributes_max_(options.attributes_max) {}
 
   /// Appends an AnyValue as map value or body.
   [[nodiscard]] Outcome AppendPlain(std::string_view value, TextBuffer& out);
@@ -86,9 +86,9 @@ class AnyValueRenderer {
   [[nodiscard]] bool IsWellFormedKeyValue(std::string_view bytes);
 
   /// An attribute list that becomes a JSON object: Begin, Add each, then AppendObject.
-  void BeginList() { x_list.clear(); }
+  void BeginList() { list_.clear(); }
   [[nodiscard]] bool AddToList(std::string_view key_value);
-  [[nodiscard]] bool list_empty() const { return x_list.empty(); }
+  [[nodiscard]] bool list_empty() const { return list_.empty(); }
   [[nodiscard]] bool AppendListAsObject(TextBuffer& out);
 
   /// Leaves only the last entry of every key from `from` on; notes the others. `depth` is that of
@@ -98,9 +98,9 @@ class AnyValueRenderer {
 
   /// Forgets joined messages. Call where no view of them is alive.
   void ForgetJoined() {
-    if (!x_joined.empty()) x_joined.clear();
+    if (!joined_.empty()) joined_.clear();
   }
-  [[nodiscard]] JoinedMessages& joined() { return x_joined; }
+  [[nodiscard]] JoinedMessages& joined() { return joined_; }
 
   void CheckUtf8(std::string_view text);
 
@@ -115,13 +115,13 @@ class AnyValueRenderer {
   [[nodiscard]] bool AppendMembers(std::vector<KeyValueView>& entries, std::size_t from,
                                    TextBuffer& out, int depth);
 
-  DecodeTally& x_tally;
-  const int x_depth_max;
-  const std::int64_t x_attributes_max;
-  std::vector<KeyValueView> x_list;
-  std::vector<KeyValueView> x_members;  // A stack: of every kvlist that is open.
-  TextBuffer x_discarded;
-  JoinedMessages x_joined;
+  DecodeTally& tally_;
+  const int depth_max_;
+  const std::int64_t attributes_max_;
+  std::vector<KeyValueView> list_;
+  std::vector<KeyValueView> members_;  // A stack: of every kvlist that is open.
+  TextBuffer discarded_;
+  JoinedMessages joined_;
 };
 
 }  // namespace signaldb

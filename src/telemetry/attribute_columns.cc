@@ -91,54 +91,54 @@ bool RecordAttributes::Add(std::string_view key_value, AnyValueRenderer& rendere
     key = parts.key;
     value = parts.value.view();
   }
-  if (static_cast<std::int64_t>(x_keys.size() - row_begin()) >= attributes_max) [[unlikely]] {
+  if (static_cast<std::int64_t>(keys_.size() - row_begin()) >= attributes_max) [[unlikely]] {
     tally.Reject(Rejection::kTooManyAttributes);
     DropRow();  // The row is lost; the rest is looked at for its form only.
-    x_all_guessed = false;
+    all_guessed_ = false;
   }
   PushKey(key, tally);
-  return PushAnyValue(value, x_values, renderer, readable);
+  return PushAnyValue(value, values_, renderer, readable);
 }
 
 void RecordAttributes::PushKey(std::string_view key, DecodeTally& tally) {
-  const std::size_t position = x_keys.size() - row_begin();
-  if (x_all_guessed && position < x_guesses.size() && x_key_table.Is(x_guesses[position], key))
+  const std::size_t position = keys_.size() - row_begin();
+  if (all_guessed_ && position < guesses_.size() && key_table_.Is(guesses_[position], key))
       [[likely]] {
-    x_keys.Push(x_guesses[position]);
+    keys_.Push(guesses_[position]);
     return;
   }
   PushUnguessedKey(key, tally);
 }
 
 void RecordAttributes::PushUnguessedKey(std::string_view key, DecodeTally& tally) {
-  if (x_all_guessed) {
-    x_all_guessed = false;
-    ++x_serial;
-    for (std::size_t i = row_begin(); i < x_keys.size(); ++i) MarkSeen(x_keys[i]);
+  if (all_guessed_) {
+    all_guessed_ = false;
+    ++serial_;
+    for (std::size_t i = row_begin(); i < keys_.size(); ++i) MarkSeen(keys_[i]);
   }
   if (!IsValidUtf8(key)) {
     tally.Reject(Rejection::kInvalidUtf8);
     key = {};  // Nothing that is not UTF-8 may get into the dictionary.
   }
-  const std::int32_t index = x_key_table.IndexOf(key);
+  const std::int32_t index = key_table_.IndexOf(key);
   MarkSeen(index);
-  x_keys.Push(index);
+  keys_.Push(index);
 }
 
 void RecordAttributes::MarkSeen(std::int32_t key) {
   const auto at = static_cast<std::size_t>(key);
-  if (at >= x_seen.size()) x_seen.Fill(0, at + 1 - x_seen.size());
-  if (x_seen[at] == x_serial) x_duplicates = true;
-  x_seen[at] = x_serial;
+  if (at >= seen_.size()) seen_.Fill(0, at + 1 - seen_.size());
+  if (seen_[at] == serial_) duplicates_ = true;
+  seen_[at] = serial_;
 }
 
 void RecordAttributes::EndRow(DecodeTally& tally) {
-  if (!x_all_guessed) [[unlikely]] {
-    if (x_duplicates) DropDuplicates(tally);
-    x_guesses.Truncate(0);
-    x_guesses.Append(x_keys.data() + row_begin(), x_keys.size() - row_begin());
+  if (!all_guessed_) [[unlikely]] {
+    if (duplicates_) DropDuplicates(tally);
+    guesses_.Truncate(0);
+    guesses_.Append(keys_.data() + row_begin(), keys_.size() - row_begin());
   }
-  x_offsets.Push(static_cast<std::int32_t>(x_keys.size()));
+  offsets_.Push(static_cast<std::int32_t>(keys_.size()));
 }
 
 void RecordAttributes::DropDuplicates(DecodeTally& tally) {
@@ -149,72 +149,72 @@ void RecordAttributes::DropDuplicates(DecodeTally& tally) {
   };
   const std::size_t begin = row_begin();
   std::vector<Kept> kept;  // Last entry first.
-  ++x_serial;
-  for (std::size_t i = x_keys.size(); i-- > begin;) {
-    const auto key = static_cast<std::size_t>(x_keys[i]);
-    if (x_seen[key] == x_serial) {
+  ++serial_;
+  for (std::size_t i = keys_.size(); i-- > begin;) {
+    const auto key = static_cast<std::size_t>(keys_[i]);
+    if (seen_[key] == serial_) {
       tally.Note(Oddity::kDuplicateAttributeKey);
       continue;
     }
-    x_seen[key] = x_serial;
-    kept.push_back({x_keys[i], x_values.IsValid(i), std::string(x_values[i])});
+    seen_[key] = serial_;
+    kept.push_back({keys_[i], values_.IsValid(i), std::string(values_[i])});
   }
   TruncateEntries(begin);
   for (std::size_t i = kept.size(); i-- > 0;) {
-    x_keys.Push(kept[i].key);
+    keys_.Push(kept[i].key);
     if (kept[i].valid) {
-      x_values.Push(kept[i].value);
+      values_.Push(kept[i].value);
     } else {
-      x_values.PushNull();
+      values_.PushNull();
     }
   }
 }
 
 void RecordAttributes::TruncateEntries(std::size_t entries) {
-  x_keys.Truncate(entries);
-  x_values.Truncate(entries);
-  x_duplicates = false;
+  keys_.Truncate(entries);
+  values_.Truncate(entries);
+  duplicates_ = false;
 }
 
 void RecordAttributes::Truncate(std::size_t rows) {
-  x_offsets.Truncate(rows + 1);
+  offsets_.Truncate(rows + 1);
   TruncateEntries(row_begin());
 }
 
 ArrowData RecordAttributes::Release(const ArrowType& type) {
   const std::size_t rows = size();
-  const std::size_t entries = x_keys.size();
+  const std::size_t entries = keys_.size();
   Validity all_valid;
-  auto keys = DictionaryData(KeyType(type), x_keys, all_valid, x_key_table);
-  auto values = x_values.Release(ItemType(type));
-  return MapData(type, rows, entries, x_offsets.Release(), {std::move(keys), std::move(values)});
+  auto keys = DictionaryData(KeyType(type), keys_, all_valid, key_table_);
+  auto values = values_.Release(ItemType(type));
+  return MapData(type, rows, entries, offsets_.Release(), {std::move(keys), std::move(values)});
 }
 
 bool SharedAttributes::Add(std::string_view key_value, AnyValueRenderer& renderer,
                            DecodeTally& tally, std::int64_t attributes_max) {
-  if (static_cast<std::int64_t>(x_views.size()) >= attributes_max) {
+  if (static_cast<std::int64_t>(views_.size()) >= attributes_max) {
     tally.Reject(Rejection::kTooManyAttributes);
     return renderer.IsWellFormedKeyValue(key_value);
   }
-  return renderer.ReadKeyValue(key_value, x_views.emplace_back());
+  return renderer.ReadKeyValue(key_value, views_.emplace_back());
 }
 
 std::string_view SharedAttributes::StringOf(std::string_view key) const {
   const auto is_it = [&](const Entry& entry) {
     return entry.key == key && entry.outcome == AnyValueRenderer::Outcome::kString;
   };
-  const auto found = std::ranges::find_if(x_entries, is_it);
-  return found == x_entries.end() ? std::string_view() : TextOf(*found);
+  const auto found = std::ranges::find_if(entries_, is_it);
+  return found == entries_.end() ? std::string_view() : TextOf(*found);
 }
 
 bool SharedAttributes::Render(AnyValueRenderer& renderer) {
-  if (!renderer.DropDuplicates(x_views, 0, 1)) return false;
-  for (const auto& view : x_views) {
+  if (!renderer.DropDuplicates(views_, 0, 1)) return false;
+  for (const auto& view : views_) {
     renderer.CheckUtf8(view.key);
-    const std::size_t begin = x_text.size();
-    const auto outcome = renderer.AppendPlain(view.value.view(), x_text);
+    const std::size_t begin = text_.size();
+    const auto outcome = renderer.AppendPlain(view.value.view(), text_);
     if (outcome == AnyValueRenderer::Outcome::kMalformed) return false;
-    x_entries.push_back({view.key, begin, x_text.size(), outcome});
+    entries_.push_back({view.key, begin, text_.size(), outcome});
   }
   return true;
 }
@@ -222,49 +222,49 @@ bool SharedAttributes::Render(AnyValueRenderer& renderer) {
 void SharedAttributesColumn::Fill(const SharedAttributes& attributes, std::size_t rows) {
   if (rows == 0) return;
   const auto& entries = attributes.entries();
-  const std::size_t begin = x_keys.size();
+  const std::size_t begin = keys_.size();
   for (const auto& entry : entries) {
     const bool is_null = entry.outcome == AnyValueRenderer::Outcome::kNull;
     if (is_null) {
-      x_value_valid.PushNull(x_keys.size());
+      value_valid_.PushNull(keys_.size());
     } else {
-      x_value_valid.PushValid();
+      value_valid_.PushValid();
     }
-    x_keys.Push(x_key_table.IndexOf(entry.key));
-    x_values.Push(is_null ? 0 : x_value_table.IndexOf(attributes.TextOf(entry)));
+    keys_.Push(key_table_.IndexOf(entry.key));
+    values_.Push(is_null ? 0 : value_table_.IndexOf(attributes.TextOf(entry)));
   }
   const std::size_t width = entries.size();
-  std::int32_t offset = x_offsets[x_offsets.size() - 1];
+  std::int32_t offset = offsets_[offsets_.size() - 1];
   for (std::size_t row = 0; row < rows; ++row) {
     offset += static_cast<std::int32_t>(width);
-    x_offsets.Push(offset);
+    offsets_.Push(offset);
   }
   const std::size_t copies = width * (rows - 1);
-  std::int32_t* keys = x_keys.Extend(copies);
-  std::int32_t* values = x_values.Extend(copies);
+  std::int32_t* keys = keys_.Extend(copies);
+  std::int32_t* values = values_.Extend(copies);
   const auto repeat = [&](auto* to, const auto* from) {
     for (std::size_t done = 0; done < copies; done += width) std::copy_n(from, width, to + done);
   };
-  repeat(keys, x_keys.data() + begin);
-  repeat(values, x_values.data() + begin);
-  x_value_valid.Repeat(begin, width, rows - 1);
+  repeat(keys, keys_.data() + begin);
+  repeat(values, values_.data() + begin);
+  value_valid_.Repeat(begin, width, rows - 1);
 }
 
 void SharedAttributesColumn::Truncate(std::size_t rows) {
-  x_offsets.Truncate(rows + 1);
-  const auto entries = static_cast<std::size_t>(x_offsets[x_offsets.size() - 1]);
-  x_keys.Truncate(entries);
-  x_values.Truncate(entries);
-  x_value_valid.Truncate(entries);
+  offsets_.Truncate(rows + 1);
+  const auto entries = static_cast<std::size_t>(offsets_[offsets_.size() - 1]);
+  keys_.Truncate(entries);
+  values_.Truncate(entries);
+  value_valid_.Truncate(entries);
 }
 
 ArrowData SharedAttributesColumn::Release(const ArrowType& type) {
   const std::size_t rows = size();
-  const std::size_t entries = x_keys.size();
+  const std::size_t entries = keys_.size();
   Validity all_valid;
-  auto keys = DictionaryData(KeyType(type), x_keys, all_valid, x_key_table);
-  auto values = DictionaryData(ItemType(type), x_values, x_value_valid, x_value_table);
-  return MapData(type, rows, entries, x_offsets.Release(), {std::move(keys), std::move(values)});
+  auto keys = DictionaryData(KeyType(type), keys_, all_valid, key_table_);
+  auto values = DictionaryData(ItemType(type), values_, value_valid_, value_table_);
+  return MapData(type, rows, entries, offsets_.Release(), {std::move(keys), std::move(values)});
 }
 
 }  // namespace signaldb

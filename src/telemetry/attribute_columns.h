@@ -17,17 +17,17 @@ class ReadableBytes {
 
   explicit ReadableBytes(std::string_view body) {
     if (body.size() < kPast) return;
-    x_begin = reinterpret_cast<std::uintptr_t>(body.data());
-    x_reach = body.size() - kPast;
+    begin_ = reinterpret_cast<std::uintptr_t>(body.data());
+    reach_ = body.size() - kPast;
   }
   /// True if kPast bytes after `text` may be read.
   [[nodiscard]] bool Covers(std::string_view text) const {
-    return reinterpret_cast<std::uintptr_t>(text.data() + text.size()) - x_begin <= x_reach;
+    return reinterpret_cast<std::uintptr_t>(text.data() + text.size()) - begin_ <= reach_;
   }
 
  private:
-  std::uintptr_t x_begin = UINTPTR_MAX;  // Nothing is within reach of this.
-  std::uintptr_t x_reach = 0;
+  std::uintptr_t begin_ = UINTPTR_MAX;  // Nothing is within reach of this.
+  std::uintptr_t reach_ = 0;
 };
 
 /// Appends an AnyValue as the next row of `column`. False if it is malformed.
@@ -43,9 +43,9 @@ class ReadableBytes {
 /// Threads: confined to one decoder.
 class RecordAttributes {
  public:
-  RecordAttributes() { x_offsets.Push(0); }
+  RecordAttributes() { offsets_.Push(0); }
 
-  void BeginRow() { x_all_guessed = true; }
+  void BeginRow() { all_guessed_ = true; }
   /// Adds a KeyValue message to the open row. False if it is malformed.
   [[nodiscard]] bool Add(std::string_view key_value, AnyValueRenderer& renderer, DecodeTally& tally,
                          const ReadableBytes& readable, std::int64_t attributes_max);
@@ -55,9 +55,9 @@ class RecordAttributes {
   void DropRow() { TruncateEntries(row_begin()); }
 
   void Truncate(std::size_t rows);
-  [[nodiscard]] std::size_t size() const { return x_offsets.size() - 1; }
-  [[nodiscard]] std::size_t entries() const { return x_keys.size(); }
-  [[nodiscard]] std::size_t text_bytes() const { return x_values.bytes(); }
+  [[nodiscard]] std::size_t size() const { return offsets_.size() - 1; }
+  [[nodiscard]] std::size_t entries() const { return keys_.size(); }
+  [[nodiscard]] std::size_t text_bytes() const { return values_.bytes(); }
 
   [[nodiscard]] ArrowData Release(const ArrowType& type);
 
@@ -68,19 +68,19 @@ class RecordAttributes {
   void DropDuplicates(DecodeTally& tally);
   void TruncateEntries(std::size_t entries);
   [[nodiscard]] std::size_t row_begin() const {
-    return static_cast<std::size_t>(x_offsets[x_offsets.size() - 1]);
+    return static_cast<std::size_t>(offsets_[offsets_.size() - 1]);
   }
 
-  PodBuffer<std::int32_t> x_offsets;
-  PodBuffer<std::int32_t> x_keys;
-  StringTable x_key_table;
-  TextColumn x_values;
+  PodBuffer<std::int32_t> offsets_;
+  PodBuffer<std::int32_t> keys_;
+  StringTable key_table_;
+  TextColumn values_;
 
-  PodBuffer<std::int32_t> x_guesses;  // Keys of the record before, each once.
-  PodBuffer<std::uint64_t> x_seen;    // By key: serial number of the row that had it last.
-  std::uint64_t x_serial = 0;
-  bool x_all_guessed = true;
-  bool x_duplicates = false;
+  PodBuffer<std::int32_t> guesses_;  // Keys of the record before, each once.
+  PodBuffer<std::uint64_t> seen_;    // By key: serial number of the row that had it last.
+  std::uint64_t serial_ = 0;
+  bool all_guessed_ = true;
+  bool duplicates_ = false;
 };
 
 /// A list of attributes that many rows share, as text.
@@ -94,9 +94,9 @@ class SharedAttributes {
   };
 
   void Clear() {
-    x_views.clear();
-    x_entries.clear();
-    x_text.Truncate(0);
+    views_.clear();
+    entries_.clear();
+    text_.Truncate(0);
   }
   /// Takes up a KeyValue message. False if it is malformed.
   [[nodiscard]] bool Add(std::string_view key_value, AnyValueRenderer& renderer, DecodeTally& tally,
@@ -104,17 +104,17 @@ class SharedAttributes {
   /// After the last Add: renders the values. False if one is malformed.
   [[nodiscard]] bool Render(AnyValueRenderer& renderer);
 
-  [[nodiscard]] const std::vector<Entry>& entries() const { return x_entries; }
+  [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
   [[nodiscard]] std::string_view TextOf(const Entry& entry) const {
-    return {x_text.data() + entry.text_begin, entry.text_end - entry.text_begin};
+    return {text_.data() + entry.text_begin, entry.text_end - entry.text_begin};
   }
   /// The value of `key` if it is a string, else empty. After Render().
   [[nodiscard]] std::string_view StringOf(std::string_view key) const;
 
  private:
-  std::vector<KeyValueView> x_views;
-  std::vector<Entry> x_entries;
-  TextBuffer x_text;
+  std::vector<KeyValueView> views_;
+  std::vector<Entry> entries_;
+  TextBuffer text_;
 };
 
 /// A map column whose rows repeat in runs: looked up once a run, copied as blocks.
@@ -122,21 +122,21 @@ class SharedAttributes {
 /// Threads: confined to one decoder.
 class SharedAttributesColumn {
  public:
-  SharedAttributesColumn() { x_offsets.Push(0); }
+  SharedAttributesColumn() { offsets_.Push(0); }
 
   void Fill(const SharedAttributes& attributes, std::size_t rows);
   void Truncate(std::size_t rows);
-  [[nodiscard]] std::size_t size() const { return x_offsets.size() - 1; }
+  [[nodiscard]] std::size_t size() const { return offsets_.size() - 1; }
 
   [[nodiscard]] ArrowData Release(const ArrowType& type);
 
  private:
-  PodBuffer<std::int32_t> x_offsets;
-  PodBuffer<std::int32_t> x_keys;
-  StringTable x_key_table;
-  PodBuffer<std::int32_t> x_values;
-  Validity x_value_valid;
-  StringTable x_value_table;
+  PodBuffer<std::int32_t> offsets_;
+  PodBuffer<std::int32_t> keys_;
+  StringTable key_table_;
+  PodBuffer<std::int32_t> values_;
+  Validity value_valid_;
+  StringTable value_table_;
 };
 
 }  // namespace signaldb

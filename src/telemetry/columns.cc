@@ -21,40 +21,39 @@ std::shared_ptr<arrow::Buffer> PackBits(const std::uint8_t* bytes, std::size_t c
 }  // namespace
 
 void Validity::Begin(std::size_t rows) {
-  x_any_null = true;
-  x_valid.Fill(1, rows);
+  any_null_ = true;
+  valid_.Fill(1, rows);
 }
 
 void Validity::FillNull(std::size_t rows, std::size_t count) {
   if (count == 0) return;
-  if (!x_any_null) Begin(rows);
-  x_valid.Fill(0, count);
+  if (!any_null_) Begin(rows);
+  valid_.Fill(0, count);
 }
 
 void Validity::Repeat(std::size_t begin, std::size_t count, std::size_t times) {
-  if (!x_any_null) return;
-  std::uint8_t* to = x_valid.Extend(count * times);
-  for (std::size_t i = 0; i < times; ++i)
-    std::memcpy(to + i * count, x_valid.data() + begin, count);
+  if (!any_null_) return;
+  std::uint8_t* to = valid_.Extend(count * times);
+  for (std::size_t i = 0; i < times; ++i) std::memcpy(to + i * count, valid_.data() + begin, count);
 }
 
 std::shared_ptr<arrow::Buffer> Validity::Release(std::int64_t& nulls) {
   nulls = 0;
-  if (!x_any_null) return nullptr;
-  for (std::size_t i = 0; i < x_valid.size(); ++i) nulls += x_valid[i] == 0 ? 1 : 0;
-  return nulls == 0 ? nullptr : PackBits(x_valid.data(), x_valid.size());
+  if (!any_null_) return nullptr;
+  for (std::size_t i = 0; i < valid_.size(); ++i) nulls += valid_[i] == 0 ? 1 : 0;
+  return nulls == 0 ? nullptr : PackBits(valid_.data(), valid_.size());
 }
 
 template <typename T>
 ArrowData FixedColumn<T>::Release(const ArrowType& type) {
   std::int64_t nulls = 0;
   const auto rows = static_cast<std::int64_t>(size());
-  auto valid = x_valid.Release(nulls);
+  auto valid = valid_.Release(nulls);
   std::shared_ptr<arrow::Buffer> values;
   if constexpr (std::is_same_v<T, bool>) {
-    values = PackBits(reinterpret_cast<const std::uint8_t*>(x_values.data()), x_values.size());
+    values = PackBits(reinterpret_cast<const std::uint8_t*>(values_.data()), values_.size());
   } else {
-    values = x_values.Release();
+    values = values_.Release();
   }
   return arrow::ArrayData::Make(type, rows, {std::move(valid), std::move(values)}, nulls);
 }
@@ -65,42 +64,42 @@ template class FixedColumn<std::int64_t>;
 template class FixedColumn<double>;
 
 void TextColumn::FillNull(std::size_t count) {
-  x_valid.FillNull(size(), count);
-  x_offsets.Fill(static_cast<std::int32_t>(x_bytes.size()), count);
+  valid_.FillNull(size(), count);
+  offsets_.Fill(static_cast<std::int32_t>(bytes_.size()), count);
 }
 
 void TextColumn::Truncate(std::size_t rows) {
-  x_valid.Truncate(rows);
-  x_offsets.Truncate(rows + 1);
+  valid_.Truncate(rows);
+  offsets_.Truncate(rows + 1);
   Reopen();
 }
 
 ArrowData TextColumn::Release(const ArrowType& type) {
   std::int64_t nulls = 0;
   const auto rows = static_cast<std::int64_t>(size());
-  auto valid = x_valid.Release(nulls);
+  auto valid = valid_.Release(nulls);
   return arrow::ArrayData::Make(type, rows,
-                                {std::move(valid), x_offsets.Release(), x_bytes.Release()}, nulls);
+                                {std::move(valid), offsets_.Release(), bytes_.Release()}, nulls);
 }
 
 void DictionaryColumn::Fill(std::string_view text, std::size_t count) {
   if (count == 0) return;
-  x_valid.FillValid(count);
-  x_indices.Fill(Find(text), count);
+  valid_.FillValid(count);
+  indices_.Fill(Find(text), count);
 }
 
 void DictionaryColumn::FillOrNull(std::string_view text, std::size_t count) {
   if (!text.empty()) return Fill(text, count);
-  x_valid.FillNull(x_indices.size(), count);
-  x_indices.Fill(0, count);
+  valid_.FillNull(indices_.size(), count);
+  indices_.Fill(0, count);
 }
 
 ArrowData DictionaryColumn::Release(const ArrowType& type) {
   std::int64_t nulls = 0;
   const auto rows = static_cast<std::int64_t>(size());
-  auto valid = x_valid.Release(nulls);
-  auto data = arrow::ArrayData::Make(type, rows, {std::move(valid), x_indices.Release()}, nulls);
-  data->dictionary = x_table.Release();
+  auto valid = valid_.Release(nulls);
+  auto data = arrow::ArrayData::Make(type, rows, {std::move(valid), indices_.Release()}, nulls);
+  data->dictionary = table_.Release();
   return data;
 }
 

@@ -28,23 +28,23 @@ class Validity {
  public:
   /// The row after `rows` others has a value.
   void PushValid() {
-    if (x_any_null) x_valid.Push(1);
+    if (any_null_) valid_.Push(1);
   }
   void PushNull(std::size_t rows) {
-    if (!x_any_null) [[unlikely]]
+    if (!any_null_) [[unlikely]]
       Begin(rows);
-    x_valid.Push(0);
+    valid_.Push(0);
   }
   void FillNull(std::size_t rows, std::size_t count);
   void FillValid(std::size_t count) {
-    if (x_any_null) x_valid.Fill(1, count);
+    if (any_null_) valid_.Fill(1, count);
   }
   void Truncate(std::size_t rows) {
-    if (x_any_null) x_valid.Truncate(rows);
+    if (any_null_) valid_.Truncate(rows);
   }
   /// Appends what `count` rows from `begin` on say, `times` times.
   void Repeat(std::size_t begin, std::size_t count, std::size_t times);
-  [[nodiscard]] bool IsValid(std::size_t row) const { return !x_any_null || x_valid[row] != 0; }
+  [[nodiscard]] bool IsValid(std::size_t row) const { return !any_null_ || valid_[row] != 0; }
 
   /// The bitmap (or nothing if all rows have values) and the number of nulls.
   [[nodiscard]] std::shared_ptr<arrow::Buffer> Release(std::int64_t& nulls);
@@ -52,8 +52,8 @@ class Validity {
  private:
   void Begin(std::size_t rows);
 
-  PodBuffer<std::uint8_t> x_valid;
-  bool x_any_null = false;
+  PodBuffer<std::uint8_t> valid_;
+  bool any_null_ = false;
 };
 
 /// Numbers, dates and instants.
@@ -61,29 +61,29 @@ template <typename T>
 class FixedColumn {
  public:
   void Push(T value) {
-    x_valid.PushValid();
-    x_values.Push(value);
+    valid_.PushValid();
+    values_.Push(value);
   }
   void PushNull() {
-    x_valid.PushNull(x_values.size());
-    x_values.Push(T{});
+    valid_.PushNull(values_.size());
+    values_.Push(T{});
   }
   void Fill(T value, std::size_t count) {
-    x_valid.FillValid(count);
-    x_values.Fill(value, count);
+    valid_.FillValid(count);
+    values_.Fill(value, count);
   }
   void Truncate(std::size_t rows) {
-    x_valid.Truncate(rows);
-    x_values.Truncate(rows);
+    valid_.Truncate(rows);
+    values_.Truncate(rows);
   }
-  [[nodiscard]] std::size_t size() const { return x_values.size(); }
-  [[nodiscard]] const PodBuffer<T>& values() const { return x_values; }
+  [[nodiscard]] std::size_t size() const { return values_.size(); }
+  [[nodiscard]] const PodBuffer<T>& values() const { return values_; }
 
   [[nodiscard]] ArrowData Release(const ArrowType& type);
 
  private:
-  PodBuffer<T> x_values;
-  Validity x_valid;
+  PodBuffer<T> values_;
+  Validity valid_;
 };
 
 using BoolColumn = FixedColumn<bool>;
@@ -91,10 +91,10 @@ using BoolColumn = FixedColumn<bool>;
 /// Texts that hardly ever repeat: ids, bodies, values, JSON.
 class TextColumn {
  public:
-  TextColumn() { x_offsets.Push(0); }
+  TextColumn() { offsets_.Push(0); }
 
   void Push(std::string_view text) {
-    AppendText(x_bytes, text);
+    AppendText(bytes_, text);
     Close();
   }
   void PushOrNull(std::string_view text) {
@@ -102,7 +102,7 @@ class TextColumn {
     Push(text);
   }
   void PushNull() {
-    x_valid.PushNull(size());
+    valid_.PushNull(size());
     PushOffset();
   }
   void FillNull(std::size_t count);
@@ -110,8 +110,8 @@ class TextColumn {
   /// Appends `text` as the next row and says whether it is ASCII throughout; if it is not, the
   /// caller checks it. `text` must be followed by 16 readable bytes.
   [[nodiscard]] bool PushShort(std::string_view text) {
-    x_bytes.EnsureRoom(text.size() + 1);  // Memory even for an empty first text.
-    char* to = x_bytes.data() + x_bytes.size();
+    bytes_.EnsureRoom(text.size() + 1);  // Memory even for an empty first text.
+    char* to = bytes_.data() + bytes_.size();
     const char* from = text.data();
     std::uint64_t seen = 0;
     std::size_t left = text.size();
@@ -127,15 +127,15 @@ class TextColumn {
     } else {
       seen |= low & ((std::uint64_t{1} << (8 * left)) - 1);
     }
-    x_bytes.Commit(text.size());
+    bytes_.Commit(text.size());
     Close();
     return (seen & kHighBits) == 0;
   }
 
   /// The bytes after the last row: append to them, then Close() the row they make.
-  [[nodiscard]] TextBuffer& open() { return x_bytes; }
+  [[nodiscard]] TextBuffer& open() { return bytes_; }
   void Close() {
-    x_valid.PushValid();
+    valid_.PushValid();
     PushOffset();
   }
   /// Closes the row as a null if nothing was appended.
@@ -144,28 +144,28 @@ class TextColumn {
     Close();
   }
   [[nodiscard]] std::size_t open_size() const {
-    return x_bytes.size() - static_cast<std::size_t>(x_offsets[size()]);
+    return bytes_.size() - static_cast<std::size_t>(offsets_[size()]);
   }
   /// Forgets the bytes after the last row.
-  void Reopen() { x_bytes.Truncate(static_cast<std::size_t>(x_offsets[size()])); }
+  void Reopen() { bytes_.Truncate(static_cast<std::size_t>(offsets_[size()])); }
 
   void Truncate(std::size_t rows);
-  [[nodiscard]] std::size_t size() const { return x_offsets.size() - 1; }
-  [[nodiscard]] std::size_t bytes() const { return x_bytes.size(); }
-  [[nodiscard]] bool IsValid(std::size_t row) const { return x_valid.IsValid(row); }
+  [[nodiscard]] std::size_t size() const { return offsets_.size() - 1; }
+  [[nodiscard]] std::size_t bytes() const { return bytes_.size(); }
+  [[nodiscard]] bool IsValid(std::size_t row) const { return valid_.IsValid(row); }
   [[nodiscard]] std::string_view operator[](std::size_t row) const {
-    const auto from = static_cast<std::size_t>(x_offsets[row]);
-    return {x_bytes.data() + from, static_cast<std::size_t>(x_offsets[row + 1]) - from};
+    const auto from = static_cast<std::size_t>(offsets_[row]);
+    return {bytes_.data() + from, static_cast<std::size_t>(offsets_[row + 1]) - from};
   }
 
   [[nodiscard]] ArrowData Release(const ArrowType& type);
 
  private:
-  void PushOffset() { x_offsets.Push(static_cast<std::int32_t>(x_bytes.size())); }
+  void PushOffset() { offsets_.Push(static_cast<std::int32_t>(bytes_.size())); }
 
-  PodBuffer<std::int32_t> x_offsets;
-  TextBuffer x_bytes;
-  Validity x_valid;
+  PodBuffer<std::int32_t> offsets_;
+  TextBuffer bytes_;
+  Validity valid_;
 };
 
 /// Texts that repeat, as numbers of a StringTable.
@@ -178,37 +178,37 @@ class DictionaryColumn {
     Push(text);
   }
   void PushNull() {
-    x_valid.PushNull(x_indices.size());
-    x_indices.Push(0);
+    valid_.PushNull(indices_.size());
+    indices_.Push(0);
   }
   void PushIndex(std::int32_t index) {
-    x_valid.PushValid();
-    x_indices.Push(index);
+    valid_.PushValid();
+    indices_.Push(index);
   }
   void Fill(std::string_view text, std::size_t count);
   void FillOrNull(std::string_view text, std::size_t count);
   void Truncate(std::size_t rows) {
-    x_valid.Truncate(rows);
-    x_indices.Truncate(rows);
+    valid_.Truncate(rows);
+    indices_.Truncate(rows);
   }
-  [[nodiscard]] std::size_t size() const { return x_indices.size(); }
+  [[nodiscard]] std::size_t size() const { return indices_.size(); }
   /// True if `text` equals the text pushed last, which was valid UTF-8 then.
   [[nodiscard]] bool IsLast(std::string_view text) const {
-    return x_table.size() > 0 && x_table.Is(x_last, text);
+    return table_.size() > 0 && table_.Is(last_, text);
   }
 
   [[nodiscard]] ArrowData Release(const ArrowType& type);
 
  private:
   std::int32_t Find(std::string_view text) {
-    if (!IsLast(text)) x_last = x_table.IndexOf(text);
-    return x_last;
+    if (!IsLast(text)) last_ = table_.IndexOf(text);
+    return last_;
   }
 
-  StringTable x_table;
-  PodBuffer<std::int32_t> x_indices;
-  Validity x_valid;
-  std::int32_t x_last = 0;
+  StringTable table_;
+  PodBuffer<std::int32_t> indices_;
+  Validity valid_;
+  std::int32_t last_ = 0;
 };
 
 }  // namespace signaldb

@@ -22,23 +22,23 @@ std::int64_t SaturatingAdd(std::int64_t a, std::int64_t b) {
 }  // namespace
 
 EventClock::EventClock(const DecodeOptions& options)
-    : x_min(std::max<std::int64_t>(options.timestamp_min.count(), 0)),
-      x_max(SaturatingAdd(options.received_at.count(), options.timestamp_future_max.count())),
-      x_received_micros(FloorMicros(options.received_at.count())) {}
+    : min_(std::max<std::int64_t>(options.timestamp_min.count(), 0)),
+      max_(SaturatingAdd(options.received_at.count(), options.timestamp_future_max.count())),
+      received_micros_(FloorMicros(options.received_at.count())) {}
 
 std::int64_t EventClock::Replacement(std::uint64_t nanos, DecodeTally& tally) const {
   const std::uint64_t time = std::min<std::uint64_t>(nanos, INT64_MAX);
   if (time == 0) {
     tally.Note(Oddity::kClampedZero);
-  } else if (static_cast<std::int64_t>(time) < x_min) {
+  } else if (static_cast<std::int64_t>(time) < min_) {
     tally.Note(Oddity::kClampedPast);
-  } else if (static_cast<std::int64_t>(time) > x_max) {
+  } else if (static_cast<std::int64_t>(time) > max_) {
     tally.Note(Oddity::kClampedFuture);
   } else {
     return static_cast<std::int64_t>(time) /
            kNanosPerMicro;  // Above 2^63-1 in a window that ends there.
   }
-  return x_received_micros;
+  return received_micros_;
 }
 
 }  // namespace signaldb

@@ -24,7 +24,7 @@ class EventClock {
   /// time of receipt.
   [[nodiscard]] std::int64_t Micros(std::uint64_t nanos, DecodeTally& tally) const {
     const auto time = static_cast<std::int64_t>(nanos);
-    if (time >= x_min && time <= x_max && time != 0) [[likely]]
+    if (time >= min_ && time <= max_ && time != 0) [[likely]]
       return time / 1000;
     return Replacement(nanos, tally);
   }
@@ -32,9 +32,9 @@ class EventClock {
  private:
   [[nodiscard]] std::int64_t Replacement(std::uint64_t nanos, DecodeTally& tally) const;
 
-  std::int64_t x_min;
-  std::int64_t x_max;
-  std::int64_t x_received_micros;
+  std::int64_t min_;
+  std::int64_t max_;
+  std::int64_t received_micros_;
 };
 
 /// `nanos` as a long column holds it: saturated, and noted if it was.
@@ -74,8 +74,8 @@ class DecodeSession {
 
   /// Charges map entries that rows repeat. False if there are too many.
   [[nodiscard]] bool CheckRepeated(std::size_t entries, std::size_t rows) {
-    x_repeated += entries * rows;
-    if (x_repeated <= kRepeatedEntriesMax) [[likely]]
+    repeated_ += entries * rows;
+    if (repeated_ <= kRepeatedEntriesMax) [[likely]]
       return true;
     return GiveUp("repeats too many shared attributes, send smaller batches");
   }
@@ -84,7 +84,7 @@ class DecodeSession {
   void CheckUtf8(std::string_view text) { renderer.CheckUtf8(text); }
 
   /// Why the request as a whole is refused, once a decoder has returned false.
-  [[nodiscard]] std::string_view failure() const { return x_failure; }
+  [[nodiscard]] std::string_view failure() const { return failure_; }
 
   const DecodeOptions& options;
   DecodeTally tally;
@@ -99,12 +99,12 @@ class DecodeSession {
   static constexpr std::size_t kRepeatedEntriesMax = std::size_t{1} << 25;
 
   bool GiveUp(std::string_view why) {
-    x_failure = why;
+    failure_ = why;
     return false;
   }
 
-  std::string_view x_failure = "is not a well-formed protobuf message";
-  std::size_t x_repeated = 0;
+  std::string_view failure_ = "is not a well-formed protobuf message";
+  std::size_t repeated_ = 0;
 };
 
 }  // namespace signaldb

@@ -45,15 +45,15 @@ constexpr std::array<std::string_view, 3> kRecordNames = {"spans", "log records"
 }  // namespace
 
 void DecodeTally::Clear() {
-  x_rejection = Rejection::kNone;
-  if (x_record_noted) x_of_record = {};
-  x_record_noted = false;
+  rejection_ = Rejection::kNone;
+  if (record_noted_) of_record_ = {};
+  record_noted_ = false;
 }
 
 bool DecodeTally::EndUnusualRecord() {
-  const Rejection reason = x_rejection;
+  const Rejection reason = rejection_;
   if (reason == Rejection::kNone) {
-    for (std::size_t i = 0; i < kOddities; ++i) x_oddities[i] += x_of_record[i];
+    for (std::size_t i = 0; i < kOddities; ++i) oddities_[i] += of_record_[i];
   } else {
     CountRejected(1, reason);
   }
@@ -62,41 +62,41 @@ bool DecodeTally::EndUnusualRecord() {
 }
 
 Rejection DecodeTally::EndShared() {
-  const Rejection reason = x_rejection;
-  for (std::size_t i = 0; i < kOddities; ++i) x_oddities[i] += x_of_record[i];
+  const Rejection reason = rejection_;
+  for (std::size_t i = 0; i < kOddities; ++i) oddities_[i] += of_record_[i];
   Clear();
   return reason;
 }
 
 void DecodeTally::Drop(std::int64_t records, Rejection reason, const Oddities& before) {
-  x_oddities = before;
+  oddities_ = before;
   if (records > 0) CountRejected(records, reason);
 }
 
 void DecodeTally::CountRejected(std::int64_t records, Rejection reason) {
-  if (x_rejected == 0) x_first_rejection = reason;
-  x_rejected += records;
-  x_rejections[static_cast<std::size_t>(reason)] += records;
+  if (rejected_ == 0) first_rejection_ = reason;
+  rejected_ += records;
+  rejections_[static_cast<std::size_t>(reason)] += records;
 }
 
 std::vector<DecodedRequest::Note> DecodeTally::Notes() const {
   std::vector<DecodedRequest::Note> notes;
   for (std::size_t i = 1; i < kRejections; ++i) {
-    if (x_rejections[i] == 0) continue;
+    if (rejections_[i] == 0) continue;
     notes.push_back(
-        {DecodedRequest::Note::Kind::kRejected, kRejectionTexts[i].label, x_rejections[i]});
+        {DecodedRequest::Note::Kind::kRejected, kRejectionTexts[i].label, rejections_[i]});
   }
   for (std::size_t i = 0; i < kOddities; ++i) {
-    if (x_oddities[i] == 0) continue;
-    notes.push_back({kOddityTexts[i].kind, kOddityTexts[i].label, x_oddities[i]});
+    if (oddities_[i] == 0) continue;
+    notes.push_back({kOddityTexts[i].kind, kOddityTexts[i].label, oddities_[i]});
   }
   return notes;
 }
 
 std::string DecodeTally::RejectionMessage(Signal signal) const {
-  if (x_rejected == 0) return {};
-  const auto& text = kRejectionTexts[static_cast<std::size_t>(x_first_rejection)];
-  return fmt::format("{} {} rejected, the first because {} reason={}", x_rejected,
+  if (rejected_ == 0) return {};
+  const auto& text = kRejectionTexts[static_cast<std::size_t>(first_rejection_)];
+  return fmt::format("{} {} rejected, the first because {} reason={}", rejected_,
                      kRecordNames[static_cast<std::size_t>(signal)], text.explanation, text.label);
 }
 

@@ -48,24 +48,24 @@ class DecodeTally {
   using Oddities = std::array<std::int64_t, kOddities>;
 
   void BeginRecord() {
-    ++x_records;
-    if (x_record_noted || x_rejection != Rejection::kNone) [[unlikely]]
+    ++records_;
+    if (record_noted_ || rejection_ != Rejection::kNone) [[unlikely]]
       Clear();
   }
   /// Rejects the current record; the first reason stands.
   void Reject(Rejection reason) {
-    if (x_rejection == Rejection::kNone) x_rejection = reason;
+    if (rejection_ == Rejection::kNone) rejection_ = reason;
   }
-  [[nodiscard]] Rejection rejection() const { return x_rejection; }
+  [[nodiscard]] Rejection rejection() const { return rejection_; }
 
   void Note(Oddity oddity) {
-    ++x_of_record[static_cast<std::size_t>(oddity)];
-    x_record_noted = true;
+    ++of_record_[static_cast<std::size_t>(oddity)];
+    record_noted_ = true;
   }
 
   /// Ends the current record, or what records share. True if it is accepted.
   [[nodiscard]] bool EndRecord() {
-    if (x_rejection == Rejection::kNone && !x_record_noted) [[likely]]
+    if (rejection_ == Rejection::kNone && !record_noted_) [[likely]]
       return true;
     return EndUnusualRecord();
   }
@@ -78,9 +78,9 @@ class DecodeTally {
   /// Counts `records` more as rejected, and forgets the oddities noted since `before`.
   void Drop(std::int64_t records, Rejection reason, const Oddities& before);
 
-  [[nodiscard]] const Oddities& oddities() const { return x_oddities; }
-  [[nodiscard]] std::int64_t records() const { return x_records; }
-  [[nodiscard]] std::int64_t rejected() const { return x_rejected; }
+  [[nodiscard]] const Oddities& oddities() const { return oddities_; }
+  [[nodiscard]] std::int64_t records() const { return records_; }
+  [[nodiscard]] std::int64_t rejected() const { return rejected_; }
   [[nodiscard]] std::vector<DecodedRequest::Note> Notes() const;
   /// The first reason in words and how many records it met; empty if nothing was rejected.
   [[nodiscard]] std::string RejectionMessage(Signal signal) const;
@@ -90,14 +90,14 @@ class DecodeTally {
   void Clear();
   void CountRejected(std::int64_t records, Rejection reason);
 
-  std::int64_t x_records = 0;
-  std::int64_t x_rejected = 0;
-  Rejection x_rejection = Rejection::kNone;        // Of the current record.
-  Rejection x_first_rejection = Rejection::kNone;  // Of the request.
-  bool x_record_noted = false;
-  Oddities x_of_record{};
-  Oddities x_oddities{};
-  std::array<std::int64_t, kRejections> x_rejections{};
+  std::int64_t records_ = 0;
+  std::int64_t rejected_ = 0;
+  Rejection rejection_ = Rejection::kNone;        // Of the current record.
+  Rejection first_rejection_ = Rejection::kNone;  // Of the request.
+  bool record_noted_ = false;
+  Oddities of_record_{};
+  Oddities oddities_{};
+  std::array<std::int64_t, kRejections> rejections_{};
 };
 
 }  // namespace signaldb

@@ -15,7 +15,7 @@ class TreeBuilder {
  public:
   using Kind = JsonTree::Kind;
 
-  explicit TreeBuilder(std::vector<JsonTree::Node>& nodes) : x_nodes(nodes) {}
+  explicit TreeBuilder(std::vector<JsonTree::Node>& nodes) : nodes_(nodes) {}
 
   // The names are those that rapidjson::Reader calls.
   bool Null() { return Leaf(Kind::kNull, {}); }
@@ -42,34 +42,34 @@ class TreeBuilder {
 
  private:
   bool Leaf(Kind kind, std::string_view text) {
-    if (x_depth > JsonTree::kDepthMax) return true;  // Inside something that is left out.
-    if (x_nodes.size() == JsonTree::kNodesMax) return false;
-    x_nodes.push_back({text, static_cast<std::uint32_t>(x_nodes.size() + 1), kind});
+    if (depth_ > JsonTree::kDepthMax) return true;  // Inside something that is left out.
+    if (nodes_.size() == JsonTree::kNodesMax) return false;
+    nodes_.push_back({text, static_cast<std::uint32_t>(nodes_.size() + 1), kind});
     return true;
   }
 
   bool Open(Kind kind) {
-    if (x_depth < JsonTree::kDepthMax) {
-      x_open.push_back(x_nodes.size());
+    if (depth_ < JsonTree::kDepthMax) {
+      open_.push_back(nodes_.size());
       if (!Leaf(kind, {})) return false;
-    } else if (x_depth == JsonTree::kDepthMax && !Leaf(Kind::kNull, {})) {
+    } else if (depth_ == JsonTree::kDepthMax && !Leaf(Kind::kNull, {})) {
       return false;
     }
-    ++x_depth;
+    ++depth_;
     return true;
   }
 
   bool Close() {
-    --x_depth;
-    if (x_depth >= JsonTree::kDepthMax) return true;
-    x_nodes[x_open.back()].next = static_cast<std::uint32_t>(x_nodes.size());
-    x_open.pop_back();
+    --depth_;
+    if (depth_ >= JsonTree::kDepthMax) return true;
+    nodes_[open_.back()].next = static_cast<std::uint32_t>(nodes_.size());
+    open_.pop_back();
     return true;
   }
 
-  std::vector<JsonTree::Node>& x_nodes;
-  std::vector<std::size_t> x_open;
-  std::size_t x_depth = 0;
+  std::vector<JsonTree::Node>& nodes_;
+  std::vector<std::size_t> open_;
+  std::size_t depth_ = 0;
 };
 
 }  // namespace
@@ -80,12 +80,12 @@ Result<JsonTree> JsonTree::Parse(std::string_view text) {
   if (text.find('\0') != std::string_view::npos) {
     return Fail(ErrorKind::kInvalid, "request is not JSON: it contains a NUL");
   }
-  tree.x_text.reserve(text.size() + 1);
-  tree.x_text.assign(text.begin(), text.end());
-  tree.x_text.push_back('\0');
-  rapidjson::InsituStringStream stream(tree.x_text.data());
+  tree.text_.reserve(text.size() + 1);
+  tree.text_.assign(text.begin(), text.end());
+  tree.text_.push_back('\0');
+  rapidjson::InsituStringStream stream(tree.text_.data());
   rapidjson::Reader reader;
-  TreeBuilder builder(tree.x_nodes);
+  TreeBuilder builder(tree.nodes_);
   const auto result = reader.Parse<kParseFlags>(stream, builder);
   if (!result.IsError()) return tree;
   if (result.Code() == rapidjson::kParseErrorTermination) {

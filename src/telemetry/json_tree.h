@@ -36,14 +36,13 @@ class JsonTree {
   [[nodiscard]] static Result<JsonTree> Parse(std::string_view text);
 
   /// The values: [0] is the root; an object's members are string, value, string, value, ...
-  [[nodiscard]] const std::vector<Node>& nodes() const { return x_nodes; }
+  [[nodiscard]] const std::vector<Node>& nodes() const { return nodes_; }
 
  private:
   JsonTree() = default;
 
-  std::vector<char>
-      x_text;  // Strings are unescaped in place; a vector keeps its memory when moved.
-  std::vector<Node> x_nodes;
+  std::vector<char> text_;  // Strings are unescaped in place; a vector keeps its memory when moved.
+  std::vector<Node> nodes_;
 };
 
 }  // namespace signaldb

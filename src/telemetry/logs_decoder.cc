@@ -22,28 +22,28 @@ struct LogsDecoder::Record {
 };
 
 bool LogsDecoder::Decode(std::string_view bytes) {
-  if (!x_session.BeginRecord()) return false;
-  auto& tally = x_session.tally;
-  x_rows.x_log_attributes.BeginRow();
+  if (!session_.BeginRecord()) return false;
+  auto& tally = session_.tally;
+  rows_.log_attributes_.BeginRow();
   Record record;
   if (!Read(bytes, record) || !AppendBody(record)) return false;
   const bool trace_id = IsUsableId(record.trace_id, kTraceIdBytes, tally);
   const bool span_id = IsUsableId(record.span_id, kSpanIdBytes, tally);
   if (!trace_id) record.trace_id = {};
   if (!span_id) record.span_id = {};
-  if (!x_rows.x_severity_text.IsLast(record.severity_text)) {
-    x_session.CheckUtf8(record.severity_text);
+  if (!rows_.severity_text_.IsLast(record.severity_text)) {
+    session_.CheckUtf8(record.severity_text);
   }
-  x_session.CheckUtf8(record.event_name);
+  session_.CheckUtf8(record.event_name);
   if (tally.rejection() != Rejection::kNone) [[unlikely]] {
-    x_rows.x_log_attributes.DropRow();
-    x_rows.x_body.Truncate(x_rows.size());
+    rows_.log_attributes_.DropRow();
+    rows_.body_.Truncate(rows_.size());
     return !tally.EndRecord();
   }
   Append(record);
   static_cast<void>(tally.EndRecord());
-  return x_session.CheckText(x_rows.x_body.bytes()) &&
-         x_session.CheckText(x_rows.x_log_attributes.text_bytes());
+  return session_.CheckText(rows_.body_.bytes()) &&
+         session_.CheckText(rows_.log_attributes_.text_bytes());
 }
 
 bool LogsDecoder::Read(std::string_view bytes, Record& record) {
@@ -60,11 +60,11 @@ bool LogsDecoder::Read(std::string_view bytes, Record& record) {
         record.severity_text = reader.Bytes();
         break;
       case Tag(5, kLength):
-        record.body.Add(reader.Bytes(), x_session.renderer.joined());
+        record.body.Add(reader.Bytes(), session_.renderer.joined());
         break;
       case Tag(6, kLength):
-        if (!x_rows.x_log_attributes.Add(reader.Bytes(), x_session.renderer, x_session.tally,
-                                         x_session.readable, x_session.options.attributes_max)) {
+        if (!rows_.log_attributes_.Add(reader.Bytes(), session_.renderer, session_.tally,
+                                       session_.readable, session_.options.attributes_max)) {
           return false;
         }
         break;
@@ -94,64 +94,64 @@ bool LogsDecoder::Read(std::string_view bytes, Record& record) {
 }
 
 bool LogsDecoder::AppendBody(const Record& record) {
-  return PushAnyValue(record.body.view(), x_rows.x_body, x_session.renderer, x_session.readable);
+  return PushAnyValue(record.body.view(), rows_.body_, session_.renderer, session_.readable);
 }
 
 void LogsDecoder::Append(const Record& record) {
-  auto& tally = x_session.tally;
-  auto& rows = x_rows;
+  auto& tally = session_.tally;
+  auto& rows = rows_;
   const std::int64_t time = StoredNanos(record.time, tally);
   const std::int64_t observed = StoredNanos(record.observed_time, tally);
-  rows.PushTimestamp(x_session.clock.Micros(time != 0 ? record.time : record.observed_time, tally));
-  PushMicrosOrNull(rows.x_observed_timestamp, observed);
+  rows.PushTimestamp(session_.clock.Micros(time != 0 ? record.time : record.observed_time, tally));
+  PushMicrosOrNull(rows.observed_timestamp_, observed);
   if (record.trace_id.empty()) {
-    rows.x_trace_id.PushNull();
+    rows.trace_id_.PushNull();
   } else {
-    PushHex(rows.x_trace_id, record.trace_id);
+    PushHex(rows.trace_id_, record.trace_id);
   }
   if (record.span_id.empty()) {
-    rows.x_span_id.PushNull();
+    rows.span_id_.PushNull();
   } else {
-    PushHex(rows.x_span_id, record.span_id);
+    PushHex(rows.span_id_, record.span_id);
   }
-  rows.x_trace_flags.Push(static_cast<std::int32_t>(record.flags));
-  rows.x_severity_text.PushOrNull(record.severity_text);
-  rows.x_severity_number.Push(record.severity_number);
-  rows.x_log_attributes.EndRow(tally);
-  rows.x_time_unix_nano.Push(time);
-  rows.x_observed_time_unix_nano.Push(observed);
-  rows.x_event_name.PushOrNull(record.event_name);
-  rows.x_dropped_attributes_count.Push(record.dropped_attributes);
+  rows.trace_flags_.Push(static_cast<std::int32_t>(record.flags));
+  rows.severity_text_.PushOrNull(record.severity_text);
+  rows.severity_number_.Push(record.severity_number);
+  rows.log_attributes_.EndRow(tally);
+  rows.time_unix_nano_.Push(time);
+  rows.observed_time_unix_nano_.Push(observed);
+  rows.event_name_.PushOrNull(record.event_name);
+  rows.dropped_attributes_count_.Push(record.dropped_attributes);
 }
 
 void LogRows::TruncateOwn(std::size_t rows) {
-  x_observed_timestamp.Truncate(rows);
-  x_trace_id.Truncate(rows);
-  x_span_id.Truncate(rows);
-  x_trace_flags.Truncate(rows);
-  x_severity_text.Truncate(rows);
-  x_severity_number.Truncate(rows);
-  x_body.Truncate(rows);
-  x_log_attributes.Truncate(rows);
-  x_time_unix_nano.Truncate(rows);
-  x_observed_time_unix_nano.Truncate(rows);
-  x_event_name.Truncate(rows);
-  x_dropped_attributes_count.Truncate(rows);
+  observed_timestamp_.Truncate(rows);
+  trace_id_.Truncate(rows);
+  span_id_.Truncate(rows);
+  trace_flags_.Truncate(rows);
+  severity_text_.Truncate(rows);
+  severity_number_.Truncate(rows);
+  body_.Truncate(rows);
+  log_attributes_.Truncate(rows);
+  time_unix_nano_.Truncate(rows);
+  observed_time_unix_nano_.Truncate(rows);
+  event_name_.Truncate(rows);
+  dropped_attributes_count_.Truncate(rows);
 }
 
 void LogRows::FinishOwn(BatchAssembler& batch) {
-  batch.Add("observed_timestamp", x_observed_timestamp);
-  batch.Add("trace_id", x_trace_id);
-  batch.Add("span_id", x_span_id);
-  batch.Add("trace_flags", x_trace_flags);
-  batch.Add("severity_text", x_severity_text);
-  batch.Add("severity_number", x_severity_number);
-  batch.Add("body", x_body);
-  batch.Add("log_attributes", x_log_attributes);
-  batch.Add("time_unix_nano", x_time_unix_nano);
-  batch.Add("observed_time_unix_nano", x_observed_time_unix_nano);
-  batch.Add("event_name", x_event_name);
-  batch.Add("dropped_attributes_count", x_dropped_attributes_count);
+  batch.Add("observed_timestamp", observed_timestamp_);
+  batch.Add("trace_id", trace_id_);
+  batch.Add("span_id", span_id_);
+  batch.Add("trace_flags", trace_flags_);
+  batch.Add("severity_text", severity_text_);
+  batch.Add("severity_number", severity_number_);
+  batch.Add("body", body_);
+  batch.Add("log_attributes", log_attributes_);
+  batch.Add("time_unix_nano", time_unix_nano_);
+  batch.Add("observed_time_unix_nano", observed_time_unix_nano_);
+  batch.Add("event_name", event_name_);
+  batch.Add("dropped_attributes_count", dropped_attributes_count_);
 }
 
 }  // namespace signaldb

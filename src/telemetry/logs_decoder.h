@@ -18,27 +18,27 @@ class LogRows final : public Rows {
   void TruncateOwn(std::size_t rows) override;
   void FinishOwn(BatchAssembler& batch) override;
 
-  FixedColumn<std::int64_t> x_observed_timestamp;
-  TextColumn x_trace_id;
-  TextColumn x_span_id;
-  FixedColumn<std::int32_t> x_trace_flags;
-  DictionaryColumn x_severity_text;
-  FixedColumn<std::int32_t> x_severity_number;
-  TextColumn x_body;
-  RecordAttributes x_log_attributes;
-  FixedColumn<std::int64_t> x_time_unix_nano;
-  FixedColumn<std::int64_t> x_observed_time_unix_nano;
-  DictionaryColumn x_event_name;
-  FixedColumn<std::int64_t> x_dropped_attributes_count;
+  FixedColumn<std::int64_t> observed_timestamp_;
+  TextColumn trace_id_;
+  TextColumn span_id_;
+  FixedColumn<std::int32_t> trace_flags_;
+  DictionaryColumn severity_text_;
+  FixedColumn<std::int32_t> severity_number_;
+  TextColumn body_;
+  RecordAttributes log_attributes_;
+  FixedColumn<std::int64_t> time_unix_nano_;
+  FixedColumn<std::int64_t> observed_time_unix_nano_;
+  DictionaryColumn event_name_;
+  FixedColumn<std::int64_t> dropped_attributes_count_;
 };
 
 /// Decodes LogRecords.
 class LogsDecoder final : public RecordDecoder {
  public:
-  explicit LogsDecoder(DecodeSession& session) : x_session(session) {}
+  explicit LogsDecoder(DecodeSession& session) : session_(session) {}
 
   [[nodiscard]] bool Decode(std::string_view record) override;
-  [[nodiscard]] std::span<Rows* const> tables() override { return x_tables; }
+  [[nodiscard]] std::span<Rows* const> tables() override { return tables_; }
 
  private:
   struct Record;
@@ -47,9 +47,9 @@ class LogsDecoder final : public RecordDecoder {
   [[nodiscard]] bool AppendBody(const Record& record);
   void Append(const Record& record);
 
-  DecodeSession& x_session;
-  LogRows x_rows;
-  std::array<Rows*, 1> x_tables = {&x_rows};
+  DecodeSession& session_;
+  LogRows rows_;
+  std::array<Rows*, 1> tables_ = {&rows_};
 };
 
 }  // namespace signaldb

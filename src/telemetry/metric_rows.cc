@@ -59,16 +59,16 @@ void MetricRows::FinishOwn(BatchAssembler& batch) {
 
 void NumberRows::FillMetric(const MetricValues& metric, std::size_t rows) {
   if (kind() != TableKind::kMetricsSum) return;
-  x_aggregation_temporality.Fill(metric.aggregation_temporality, rows);
-  x_is_monotonic.Fill(metric.is_monotonic, rows);
+  aggregation_temporality_.Fill(metric.aggregation_temporality, rows);
+  is_monotonic_.Fill(metric.is_monotonic, rows);
 }
 
 void NumberRows::TruncateOwn(std::size_t rows) {
   MetricRows::TruncateOwn(rows);
   value.Truncate(rows);
   value_int.Truncate(rows);
-  x_aggregation_temporality.Truncate(rows);
-  x_is_monotonic.Truncate(rows);
+  aggregation_temporality_.Truncate(rows);
+  is_monotonic_.Truncate(rows);
 }
 
 void NumberRows::FinishOwn(BatchAssembler& batch) {
@@ -76,8 +76,8 @@ void NumberRows::FinishOwn(BatchAssembler& batch) {
   batch.Add("value", value);
   batch.Add("value_int", value_int);
   if (kind() != TableKind::kMetricsSum) return;
-  batch.Add("aggregation_temporality", x_aggregation_temporality);
-  batch.Add("is_monotonic", x_is_monotonic);
+  batch.Add("aggregation_temporality", aggregation_temporality_);
+  batch.Add("is_monotonic", is_monotonic_);
 }
 
 void HistogramRows::ReopenTexts() {
@@ -86,7 +86,7 @@ void HistogramRows::ReopenTexts() {
 }
 
 void HistogramRows::FillMetric(const MetricValues& metric, std::size_t rows) {
-  x_aggregation_temporality.Fill(metric.aggregation_temporality, rows);
+  aggregation_temporality_.Fill(metric.aggregation_temporality, rows);
 }
 
 void HistogramRows::TruncateOwn(std::size_t rows) {
@@ -97,7 +97,7 @@ void HistogramRows::TruncateOwn(std::size_t rows) {
   max.Truncate(rows);
   bucket_counts.Truncate(rows);
   explicit_bounds.Truncate(rows);
-  x_aggregation_temporality.Truncate(rows);
+  aggregation_temporality_.Truncate(rows);
 }
 
 void HistogramRows::FinishOwn(BatchAssembler& batch) {
@@ -108,7 +108,7 @@ void HistogramRows::FinishOwn(BatchAssembler& batch) {
   batch.Add("max", max);
   batch.Add("bucket_counts", bucket_counts);
   batch.Add("explicit_bounds", explicit_bounds);
-  batch.Add("aggregation_temporality", x_aggregation_temporality);
+  batch.Add("aggregation_temporality", aggregation_temporality_);
 }
 
 void ExponentialHistogramRows::ReopenTexts() {
@@ -117,7 +117,7 @@ void ExponentialHistogramRows::ReopenTexts() {
 }
 
 void ExponentialHistogramRows::FillMetric(const MetricValues& metric, std::size_t rows) {
-  x_aggregation_temporality.Fill(metric.aggregation_temporality, rows);
+  aggregation_temporality_.Fill(metric.aggregation_temporality, rows);
 }
 
 void ExponentialHistogramRows::TruncateOwn(std::size_t rows) {
@@ -133,7 +133,7 @@ void ExponentialHistogramRows::TruncateOwn(std::size_t rows) {
   negative_offset.Truncate(rows);
   negative_bucket_counts.Truncate(rows);
   zero_threshold.Truncate(rows);
-  x_aggregation_temporality.Truncate(rows);
+  aggregation_temporality_.Truncate(rows);
 }
 
 void ExponentialHistogramRows::FinishOwn(BatchAssembler& batch) {
@@ -149,7 +149,7 @@ void ExponentialHistogramRows::FinishOwn(BatchAssembler& batch) {
   batch.Add("negative_offset", negative_offset);
   batch.Add("negative_bucket_counts", negative_bucket_counts);
   batch.Add("zero_threshold", zero_threshold);
-  batch.Add("aggregation_temporality", x_aggregation_temporality);
+  batch.Add("aggregation_temporality", aggregation_temporality_);
 }
 
 void SummaryRows::ReopenTexts() { quantile_values.Reopen(); }

@@ -73,8 +73,8 @@ class NumberRows final : public MetricRows {
   void TruncateOwn(std::size_t rows) override;
   void FinishOwn(BatchAssembler& batch) override;
 
-  FixedColumn<std::int32_t> x_aggregation_temporality;  // Sums only, as the next.
-  BoolColumn x_is_monotonic;
+  FixedColumn<std::int32_t> aggregation_temporality_;  // Sums only, as the next.
+  BoolColumn is_monotonic_;
 };
 
 /// Rows of `metrics_histogram`.
@@ -95,7 +95,7 @@ class HistogramRows final : public MetricRows {
   void TruncateOwn(std::size_t rows) override;
   void FinishOwn(BatchAssembler& batch) override;
 
-  FixedColumn<std::int32_t> x_aggregation_temporality;
+  FixedColumn<std::int32_t> aggregation_temporality_;
 };
 
 /// Rows of `metrics_exponential_histogram`.
@@ -121,7 +121,7 @@ class ExponentialHistogramRows final : public MetricRows {
   void TruncateOwn(std::size_t rows) override;
   void FinishOwn(BatchAssembler& batch) override;
 
-  FixedColumn<std::int32_t> x_aggregation_temporality;
+  FixedColumn<std::int32_t> aggregation_temporality_;
 };
 
 /// Rows of `metrics_summary`.

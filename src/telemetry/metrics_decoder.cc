@@ -70,22 +70,22 @@ void PushOptional(FixedColumn<double>& column, const std::optional<double>& valu
 }  // namespace
 
 bool MetricsDecoder::Decode(std::string_view metric) {
-  const auto before = x_session.tally.oddities();
+  const auto before = session_.tally.oddities();
   JoinedMessages joined;
   MessageBytes data;
   auto kind = DataKind::kNone;
-  x_metric.name = x_metric.description = x_metric.unit = {};
+  metric_.name = metric_.description = metric_.unit = {};
   WireReader reader(metric);
   while (reader.Next()) {
     switch (reader.tag()) {
       case Tag(1, kLength):
-        x_metric.name = reader.Bytes();
+        metric_.name = reader.Bytes();
         break;
       case Tag(2, kLength):
-        x_metric.description = reader.Bytes();
+        metric_.description = reader.Bytes();
         break;
       case Tag(3, kLength):
-        x_metric.unit = reader.Bytes();
+        metric_.unit = reader.Bytes();
         break;
       case Tag(5, kLength):
       case Tag(7, kLength):
@@ -109,18 +109,18 @@ bool MetricsDecoder::Decode(std::string_view metric) {
   std::int64_t points = 0;
   if (kind != DataKind::kNone && !DecodeData(kind, data.view(), points)) return false;
   if (points == 0) {
-    x_session.tally.BeginShared();
-    x_session.tally.Note(Oddity::kEmptyMetric);
-    static_cast<void>(x_session.tally.EndShared());
+    session_.tally.BeginShared();
+    session_.tally.Note(Oddity::kEmptyMetric);
+    static_cast<void>(session_.tally.EndShared());
   }
   return EndMetric(RowsOf(kind), metric, before);
 }
 
 bool MetricsDecoder::EndMetric(MetricRows& rows, std::string_view metric,
                                const DecodeTally::Oddities& before) {
-  auto& tally = x_session.tally;
+  auto& tally = session_.tally;
   tally.BeginShared();
-  x_session.renderer.ForgetJoined();
+  session_.renderer.ForgetJoined();
   if (!ReadMetadata(metric)) return false;
   const std::size_t open = rows.open_in_metric();
   const Rejection reason = tally.EndShared();
@@ -129,58 +129,58 @@ bool MetricsDecoder::EndMetric(MetricRows& rows, std::string_view metric,
     tally.Drop(static_cast<std::int64_t>(open), reason, before);
     return true;
   }
-  if (!x_session.CheckRepeated(x_metric.metadata.entries().size(), open)) return false;
-  rows.EndMetric(x_metric);
+  if (!session_.CheckRepeated(metric_.metadata.entries().size(), open)) return false;
+  rows.EndMetric(metric_);
   return true;
 }
 
 bool MetricsDecoder::ReadMetadata(std::string_view metric) {
-  x_metric.metadata.Clear();
+  metric_.metadata.Clear();
   WireReader reader(metric);
   while (reader.Next()) {
     if (reader.tag() != Tag(12, kLength)) {
       reader.Skip();
-    } else if (!x_metric.metadata.Add(reader.Bytes(), x_session.renderer, x_session.tally,
-                                      x_session.options.attributes_max)) {
+    } else if (!metric_.metadata.Add(reader.Bytes(), session_.renderer, session_.tally,
+                                     session_.options.attributes_max)) {
       return false;
     }
   }
-  x_session.CheckUtf8(x_metric.name);
-  x_session.CheckUtf8(x_metric.description);
-  x_session.CheckUtf8(x_metric.unit);
-  return x_metric.metadata.Render(x_session.renderer);
+  session_.CheckUtf8(metric_.name);
+  session_.CheckUtf8(metric_.description);
+  session_.CheckUtf8(metric_.unit);
+  return metric_.metadata.Render(session_.renderer);
 }
 
 MetricRows& MetricsDecoder::RowsOf(DataKind kind) {
   switch (kind) {
     case DataKind::kSum:
-      return x_sum;
+      return sum_;
     case DataKind::kHistogram:
-      return x_histogram;
+      return histogram_;
     case DataKind::kExponentialHistogram:
-      return x_exponential_histogram;
+      return exponential_histogram_;
     case DataKind::kSummary:
-      return x_summary;
+      return summary_;
     case DataKind::kGauge:
     case DataKind::kNone:
       break;
   }
-  return x_gauge;
+  return gauge_;
 }
 
 bool MetricsDecoder::DecodeData(DataKind kind, std::string_view data, std::int64_t& points) {
   const bool has_temporality = kind != DataKind::kGauge && kind != DataKind::kSummary;
-  x_metric.aggregation_temporality = 0;
-  x_metric.is_monotonic = false;
+  metric_.aggregation_temporality = 0;
+  metric_.is_monotonic = false;
   WireReader reader(data);
   while (reader.Next()) {
     if (reader.tag() == Tag(1, kLength)) {
       ++points;
       if (!DecodePoint(kind, reader.Bytes())) return false;
     } else if (reader.tag() == Tag(2, kVarint) && has_temporality) {
-      x_metric.aggregation_temporality = static_cast<std::int32_t>(reader.Varint());
+      metric_.aggregation_temporality = static_cast<std::int32_t>(reader.Varint());
     } else if (reader.tag() == Tag(3, kVarint) && kind == DataKind::kSum) {
-      x_metric.is_monotonic = reader.Varint() != 0;
+      metric_.is_monotonic = reader.Varint() != 0;
     } else {
       reader.Skip();
     }
@@ -191,22 +191,22 @@ bool MetricsDecoder::DecodeData(DataKind kind, std::string_view data, std::int64
 bool MetricsDecoder::DiscardData(DataKind kind, std::string_view data) {
   MetricRows& rows = RowsOf(kind);
   const std::size_t size = rows.size();
-  const DecodeTally tally = x_session.tally;
+  const DecodeTally tally = session_.tally;
   std::int64_t points = 0;
   if (!DecodeData(kind, data, points)) return false;
   rows.Truncate(size);
-  x_session.tally = tally;
+  session_.tally = tally;
   return true;
 }
 
 bool MetricsDecoder::DecodePoint(DataKind kind, std::string_view point) {
-  if (!x_session.BeginRecord()) return false;
+  if (!session_.BeginRecord()) return false;
   RowsOf(kind).attributes.BeginRow();
   switch (kind) {
     case DataKind::kGauge:
-      return NumberPoint(x_gauge, point);
+      return NumberPoint(gauge_, point);
     case DataKind::kSum:
-      return NumberPoint(x_sum, point);
+      return NumberPoint(sum_, point);
     case DataKind::kHistogram:
       return HistogramPoint(point);
     case DataKind::kExponentialHistogram:
@@ -220,26 +220,26 @@ bool MetricsDecoder::DecodePoint(DataKind kind, std::string_view point) {
 }
 
 bool MetricsDecoder::AddAttribute(MetricRows& rows, std::string_view key_value) {
-  return rows.attributes.Add(key_value, x_session.renderer, x_session.tally, x_session.readable,
-                             x_session.options.attributes_max);
+  return rows.attributes.Add(key_value, session_.renderer, session_.tally, session_.readable,
+                             session_.options.attributes_max);
 }
 
 bool MetricsDecoder::IsAccepted(MetricRows& rows) {
-  if (x_session.tally.rejection() == Rejection::kNone) [[likely]]
+  if (session_.tally.rejection() == Rejection::kNone) [[likely]]
     return true;
   rows.DropPoint();
-  static_cast<void>(x_session.tally.EndRecord());
+  static_cast<void>(session_.tally.EndRecord());
   return false;
 }
 
 bool MetricsDecoder::EndPoint(MetricRows& rows, const PointValues& point) {
-  rows.PushPoint(point, x_session);
-  static_cast<void>(x_session.tally.EndRecord());
-  return x_session.CheckText(rows.attributes.text_bytes());
+  rows.PushPoint(point, session_);
+  static_cast<void>(session_.tally.EndRecord());
+  return session_.CheckText(rows.attributes.text_bytes());
 }
 
 std::int64_t MetricsDecoder::CheckedCount(std::uint64_t count) {
-  if (count > INT64_MAX) x_session.tally.Reject(Rejection::kCountOutOfRange);
+  if (count > INT64_MAX) session_.tally.Reject(Rejection::kCountOutOfRange);
   return static_cast<std::int64_t>(count);
 }
 
@@ -289,7 +289,7 @@ bool MetricsDecoder::NumberPoint(NumberRows& rows, std::string_view bytes) {
 }
 
 bool MetricsDecoder::HistogramPoint(std::string_view bytes) {
-  auto& rows = x_histogram;
+  auto& rows = histogram_;
   PointValues point;
   std::uint64_t count = 0;
   std::size_t buckets = 0;
@@ -353,20 +353,20 @@ bool MetricsDecoder::HistogramPoint(std::string_view bytes) {
   const std::int64_t checked_count = CheckedCount(count);
   if (!IsAccepted(rows)) return true;
   const bool usual_shape = buckets == 0 ? bounds == 0 : buckets == bounds + 1;
-  if (!usual_shape) x_session.tally.Note(Oddity::kHistogramShape);
+  if (!usual_shape) session_.tally.Note(Oddity::kHistogramShape);
   rows.count.Push(checked_count);
   PushOptional(rows.sum, sum);
   PushOptional(rows.min, min);
   PushOptional(rows.max, max);
   CloseArray(rows.bucket_counts);
   CloseArray(rows.explicit_bounds);
-  return x_session.CheckText(rows.bucket_counts.bytes()) &&
-         x_session.CheckText(rows.explicit_bounds.bytes()) && EndPoint(rows, point);
+  return session_.CheckText(rows.bucket_counts.bytes()) &&
+         session_.CheckText(rows.explicit_bounds.bytes()) && EndPoint(rows, point);
 }
 
 bool MetricsDecoder::ExponentialHistogramPoint(std::string_view bytes) {
-  auto& rows = x_exponential_histogram;
-  auto& joined = x_session.renderer.joined();
+  auto& rows = exponential_histogram_;
+  auto& joined = session_.renderer.joined();
   PointValues point;
   std::uint64_t count = 0;
   std::uint64_t zero_count = 0;
@@ -446,8 +446,8 @@ bool MetricsDecoder::ExponentialHistogramPoint(std::string_view bytes) {
   rows.scale.Push(scale);
   rows.zero_count.Push(checked_zero_count);
   rows.zero_threshold.Push(zero_threshold);
-  return x_session.CheckText(rows.positive_bucket_counts.bytes()) &&
-         x_session.CheckText(rows.negative_bucket_counts.bytes()) && EndPoint(rows, point);
+  return session_.CheckText(rows.positive_bucket_counts.bytes()) &&
+         session_.CheckText(rows.negative_bucket_counts.bytes()) && EndPoint(rows, point);
 }
 
 bool MetricsDecoder::AppendBuckets(const MessageBytes& buckets, TextColumn& counts,
@@ -487,7 +487,7 @@ bool MetricsDecoder::AppendBuckets(const MessageBytes& buckets, TextColumn& coun
 }
 
 bool MetricsDecoder::SummaryPoint(std::string_view bytes) {
-  auto& rows = x_summary;
+  auto& rows = summary_;
   PointValues point;
   std::uint64_t count = 0;
   double sum = 0;
@@ -546,14 +546,14 @@ bool MetricsDecoder::AppendQuantile(std::string_view bytes) {
         reader.Skip();
     }
   }
-  auto& out = x_summary.quantile_values;
+  auto& out = summary_.quantile_values;
   BeginElement(out);
   AppendText(out.open(), R"({"quantile":)");
   AppendJsonDouble(out.open(), quantile);
   AppendText(out.open(), R"(,"value":)");
   AppendJsonDouble(out.open(), value);
   out.open().Push('}');
-  return reader.ok() && x_session.CheckText(out.open().size());
+  return reader.ok() && session_.CheckText(out.open().size());
 }
 
 bool MetricsDecoder::AppendExemplar(std::string_view bytes, TextColumn& exemplars) {
@@ -561,7 +561,7 @@ bool MetricsDecoder::AppendExemplar(std::string_view bytes, TextColumn& exemplar
   Number value;
   std::string_view trace_id;
   std::string_view span_id;
-  x_session.renderer.BeginList();
+  session_.renderer.BeginList();
   WireReader reader(bytes);
   while (reader.Next()) {
     switch (reader.tag()) {
@@ -581,7 +581,7 @@ bool MetricsDecoder::AppendExemplar(std::string_view bytes, TextColumn& exemplar
         value = {Number::Kind::kInt, reader.Fixed64()};
         break;
       case Tag(7, kLength):
-        if (!x_session.renderer.AddToList(reader.Bytes())) return false;
+        if (!session_.renderer.AddToList(reader.Bytes())) return false;
         break;
       default:
         reader.Skip();
@@ -604,9 +604,9 @@ bool MetricsDecoder::AppendExemplar(std::string_view bytes, TextColumn& exemplar
       break;
   }
   AppendText(out, R"(,"filtered_attributes":)");
-  if (!x_session.renderer.AppendListAsObject(out)) return false;
+  if (!session_.renderer.AppendListAsObject(out)) return false;
   const auto append_id = [&](std::string_view name, std::string_view id, std::size_t size) {
-    if (!IsUsableId(id, size, x_session.tally)) return;
+    if (!IsUsableId(id, size, session_.tally)) return;
     AppendText(out, name);
     AppendHex(out, id);
     out.Push('"');
@@ -614,7 +614,7 @@ bool MetricsDecoder::AppendExemplar(std::string_view bytes, TextColumn& exemplar
   append_id(R"(,"trace_id":")", trace_id, kTraceIdBytes);
   append_id(R"(,"span_id":")", span_id, kSpanIdBytes);
   out.Push('}');
-  return reader.ok() && x_session.CheckText(out.size());
+  return reader.ok() && session_.CheckText(out.size());
 }
 
 }  // namespace signaldb

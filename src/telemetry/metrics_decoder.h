@@ -11,10 +11,10 @@ namespace signaldb {
 /// Decodes Metrics, whose points go to a table for each kind.
 class MetricsDecoder final : public RecordDecoder {
  public:
-  explicit MetricsDecoder(DecodeSession& session) : x_session(session) {}
+  explicit MetricsDecoder(DecodeSession& session) : session_(session) {}
 
   [[nodiscard]] bool Decode(std::string_view metric) override;
-  [[nodiscard]] std::span<Rows* const> tables() override { return x_tables; }
+  [[nodiscard]] std::span<Rows* const> tables() override { return tables_; }
 
  private:
   /// The five kinds, by the numbers of Metric's fields.
@@ -53,15 +53,14 @@ class MetricsDecoder final : public RecordDecoder {
   /// The count as a long; rejects the point if it is too large.
   [[nodiscard]] std::int64_t CheckedCount(std::uint64_t count);
 
-  DecodeSession& x_session;
-  MetricValues x_metric;
-  NumberRows x_gauge{TableKind::kMetricsGauge};
-  NumberRows x_sum{TableKind::kMetricsSum};
-  HistogramRows x_histogram;
-  ExponentialHistogramRows x_exponential_histogram;
-  SummaryRows x_summary;
-  std::array<Rows*, 5> x_tables = {&x_gauge, &x_sum, &x_histogram, &x_exponential_histogram,
-                                   &x_summary};
+  DecodeSession& session_;
+  MetricValues metric_;
+  NumberRows gauge_{TableKind::kMetricsGauge};
+  NumberRows sum_{TableKind::kMetricsSum};
+  HistogramRows histogram_;
+  ExponentialHistogramRows exponential_histogram_;
+  SummaryRows summary_;
+  std::array<Rows*, 5> tables_ = {&gauge_, &sum_, &histogram_, &exponential_histogram_, &summary_};
 };
 
 }  // namespace signaldb

@@ -20,8 +20,7 @@ bool IsWellFormedFlat(std::string_view message) {
 /// a scope or resource is looked at only when all its parts are there, after its records.
 class Envelope {
  public:
-  Envelope(RecordDecoder& decoder, DecodeSession& session)
-      : x_decoder(decoder), x_session(session) {}
+  Envelope(RecordDecoder& decoder, DecodeSession& session) : decoder_(decoder), session_(session) {}
 
   [[nodiscard]] bool Resource(std::string_view message);
 
@@ -34,18 +33,18 @@ class Envelope {
   [[nodiscard]] bool EndResource(std::string_view message, const DecodeTally::Oddities& before);
 
   [[nodiscard]] bool AddShared(SharedAttributes& attributes, std::string_view key_value) {
-    return attributes.Add(key_value, x_session.renderer, x_session.tally,
-                          x_session.options.attributes_max);
+    return attributes.Add(key_value, session_.renderer, session_.tally,
+                          session_.options.attributes_max);
   }
 
-  RecordDecoder& x_decoder;
-  DecodeSession& x_session;
-  ScopeValues x_scope;
-  ResourceValues x_resource;
+  RecordDecoder& decoder_;
+  DecodeSession& session_;
+  ScopeValues scope_;
+  ResourceValues resource_;
 };
 
 bool Envelope::Resource(std::string_view message) {
-  const auto before = x_session.tally.oddities();
+  const auto before = session_.tally.oddities();
   JoinedMessages joined;
   MessageBytes resource;
   std::string_view schema_url;
@@ -65,12 +64,12 @@ bool Envelope::Resource(std::string_view message) {
         reader.Skip();
     }
   }
-  x_resource.schema_url = schema_url;
+  resource_.schema_url = schema_url;
   return reader.ok() && EndResource(resource.view(), before);
 }
 
 bool Envelope::Scope(std::string_view message) {
-  const auto before = x_session.tally.oddities();
+  const auto before = session_.tally.oddities();
   JoinedMessages joined;
   MessageBytes scope;
   std::string_view schema_url;
@@ -81,7 +80,7 @@ bool Envelope::Scope(std::string_view message) {
         scope.Add(reader.Bytes(), joined);
         break;
       case Tag(2, kLength):
-        if (!x_decoder.Decode(reader.Bytes())) return false;
+        if (!decoder_.Decode(reader.Bytes())) return false;
         break;
       case Tag(3, kLength):
         schema_url = reader.Bytes();
@@ -90,24 +89,24 @@ bool Envelope::Scope(std::string_view message) {
         reader.Skip();
     }
   }
-  x_scope.schema_url = schema_url;
+  scope_.schema_url = schema_url;
   return reader.ok() && EndScope(scope.view(), before);
 }
 
 bool Envelope::EndScope(std::string_view message, const DecodeTally::Oddities& before) {
-  auto& tally = x_session.tally;
+  auto& tally = session_.tally;
   tally.BeginShared();
-  x_session.renderer.ForgetJoined();
+  session_.renderer.ForgetJoined();
   if (!ReadScope(message)) return false;
   const Rejection reason = tally.EndShared();
   std::size_t dropped = 0;
-  for (Rows* rows : x_decoder.tables()) {
+  for (Rows* rows : decoder_.tables()) {
     const std::size_t open = rows->open_in_scope();
     if (reason != Rejection::kNone) {
       rows->Truncate(rows->size() - open);
       dropped += open;
-    } else if (x_session.CheckRepeated(x_scope.attributes.entries().size(), open)) {
-      rows->EndScope(x_scope);
+    } else if (session_.CheckRepeated(scope_.attributes.entries().size(), open)) {
+      rows->EndScope(scope_);
     } else {
       return false;
     }
@@ -117,19 +116,19 @@ bool Envelope::EndScope(std::string_view message, const DecodeTally::Oddities& b
 }
 
 bool Envelope::EndResource(std::string_view message, const DecodeTally::Oddities& before) {
-  auto& tally = x_session.tally;
+  auto& tally = session_.tally;
   tally.BeginShared();
-  x_session.renderer.ForgetJoined();
+  session_.renderer.ForgetJoined();
   if (!ReadResource(message)) return false;
   const Rejection reason = tally.EndShared();
   std::size_t dropped = 0;
-  for (Rows* rows : x_decoder.tables()) {
+  for (Rows* rows : decoder_.tables()) {
     const std::size_t open = rows->open_in_resource();
     if (reason != Rejection::kNone) {
       rows->Truncate(rows->size() - open);
       dropped += open;
-    } else if (x_session.CheckRepeated(x_resource.attributes.entries().size(), open)) {
-      rows->EndResource(x_resource);
+    } else if (session_.CheckRepeated(resource_.attributes.entries().size(), open)) {
+      rows->EndResource(resource_);
     } else {
       return false;
     }
@@ -139,45 +138,45 @@ bool Envelope::EndResource(std::string_view message, const DecodeTally::Oddities
 }
 
 bool Envelope::ReadScope(std::string_view message) {
-  x_scope.attributes.Clear();
-  x_scope.name = x_scope.version = {};
-  x_scope.dropped_attributes = 0;
+  scope_.attributes.Clear();
+  scope_.name = scope_.version = {};
+  scope_.dropped_attributes = 0;
   WireReader reader(message);
   while (reader.Next()) {
     switch (reader.tag()) {
       case Tag(1, kLength):
-        x_scope.name = reader.Bytes();
+        scope_.name = reader.Bytes();
         break;
       case Tag(2, kLength):
-        x_scope.version = reader.Bytes();
+        scope_.version = reader.Bytes();
         break;
       case Tag(3, kLength):
-        if (!AddShared(x_scope.attributes, reader.Bytes())) return false;
+        if (!AddShared(scope_.attributes, reader.Bytes())) return false;
         break;
       case Tag(4, kVarint):
-        x_scope.dropped_attributes = static_cast<std::uint32_t>(reader.Varint());
+        scope_.dropped_attributes = static_cast<std::uint32_t>(reader.Varint());
         break;
       default:
         reader.Skip();
     }
   }
-  x_session.CheckUtf8(x_scope.name);
-  x_session.CheckUtf8(x_scope.version);
-  x_session.CheckUtf8(x_scope.schema_url);
-  return reader.ok() && x_scope.attributes.Render(x_session.renderer);
+  session_.CheckUtf8(scope_.name);
+  session_.CheckUtf8(scope_.version);
+  session_.CheckUtf8(scope_.schema_url);
+  return reader.ok() && scope_.attributes.Render(session_.renderer);
 }
 
 bool Envelope::ReadResource(std::string_view message) {
-  x_resource.attributes.Clear();
-  x_resource.dropped_attributes = 0;
+  resource_.attributes.Clear();
+  resource_.dropped_attributes = 0;
   WireReader reader(message);
   while (reader.Next()) {
     switch (reader.tag()) {
       case Tag(1, kLength):
-        if (!AddShared(x_resource.attributes, reader.Bytes())) return false;
+        if (!AddShared(resource_.attributes, reader.Bytes())) return false;
         break;
       case Tag(2, kVarint):
-        x_resource.dropped_attributes = static_cast<std::uint32_t>(reader.Varint());
+        resource_.dropped_attributes = static_cast<std::uint32_t>(reader.Varint());
         break;
       case Tag(3, kLength):  // Entity references are not stored, but have to be well-formed.
         if (!IsWellFormedFlat(reader.Bytes())) return false;
@@ -186,10 +185,10 @@ bool Envelope::ReadResource(std::string_view message) {
         reader.Skip();
     }
   }
-  x_session.CheckUtf8(x_resource.schema_url);
-  if (!reader.ok() || !x_resource.attributes.Render(x_session.renderer)) return false;
-  x_resource.service_name = x_resource.attributes.StringOf("service.name");
-  if (x_resource.service_name.empty()) x_resource.service_name = kUnknownService;
+  session_.CheckUtf8(resource_.schema_url);
+  if (!reader.ok() || !resource_.attributes.Render(session_.renderer)) return false;
+  resource_.service_name = resource_.attributes.StringOf("service.name");
+  if (resource_.service_name.empty()) resource_.service_name = kUnknownService;
   return true;
 }
 

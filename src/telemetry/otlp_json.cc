@@ -117,7 +117,7 @@ class Transcoder {
  public:
   /// `bytes` is what every writer writes to.
   Transcoder(const std::vector<Node>& nodes, const std::string& bytes)
-      : x_nodes(nodes), x_bytes(bytes) {}
+      : nodes_(nodes), bytes_(bytes) {}
 
   [[nodiscard]] Status Message(std::size_t at, const OtlpMessage& message, pbf_writer& out);
 
@@ -133,8 +133,8 @@ class Transcoder {
 
   [[nodiscard]] Status Nested(std::size_t at, const OtlpField& field, pbf_writer& out);
 
-  const std::vector<Node>& x_nodes;
-  const std::string& x_bytes;
+  const std::vector<Node>& nodes_;
+  const std::string& bytes_;
 };
 
 Status WrongType(const OtlpField& field) {
@@ -145,19 +145,19 @@ Status WrongType(const OtlpField& field) {
 
 Status Transcoder::Message(std::size_t at, const OtlpMessage& message, pbf_writer& out) {
   Slots slots{};
-  const std::size_t end = x_nodes[at].next;
+  const std::size_t end = nodes_[at].next;
   const auto slot_of = [&](std::string_view name) -> std::uint32_t* {
     const auto field = std::ranges::find(message.fields, name, &OtlpField::json_name);
     return field == message.fields.end()
                ? nullptr
                : &slots[static_cast<std::size_t>(field - message.fields.begin())];
   };
-  for (std::size_t key = at + 1; key < end; key = x_nodes[key + 1].next) {
-    if (auto* slot = slot_of(x_nodes[key].text)) *slot = static_cast<std::uint32_t>(key + 1);
+  for (std::size_t key = at + 1; key < end; key = nodes_[key + 1].next) {
+    if (auto* slot = slot_of(nodes_[key].text)) *slot = static_cast<std::uint32_t>(key + 1);
   }
   // In the order of the text, so that of a oneof's members the last one counts, as in protobuf.
-  for (std::size_t key = at + 1; key < end; key = x_nodes[key + 1].next) {
-    const auto* slot = slot_of(x_nodes[key].text);
+  for (std::size_t key = at + 1; key < end; key = nodes_[key + 1].next) {
+    const auto* slot = slot_of(nodes_[key].text);
     if (slot == nullptr || *slot != key + 1) continue;
     const auto& field = message.fields[static_cast<std::size_t>(slot - slots.data())];
     SIGNALDB_TRY(Field(key + 1, field, out));
@@ -166,7 +166,7 @@ Status Transcoder::Message(std::size_t at, const OtlpMessage& message, pbf_write
 }
 
 Status Transcoder::Field(std::size_t at, const OtlpField& field, pbf_writer& out) {
-  const Node& node = x_nodes[at];
+  const Node& node = nodes_[at];
   if (node.kind == Kind::kNull) return {};
   if (field.repeated) return Repeated(at, field, out);
   if (field.type != OtlpType::kMessage) return Scalar(node, field, out);
@@ -174,26 +174,26 @@ Status Transcoder::Field(std::size_t at, const OtlpField& field, pbf_writer& out
 }
 
 Status Transcoder::Nested(std::size_t at, const OtlpField& field, pbf_writer& out) {
-  if (x_nodes[at].kind != Kind::kObject) return WrongType(field);
-  const std::size_t before = x_bytes.size();
+  if (nodes_[at].kind != Kind::kObject) return WrongType(field);
+  const std::size_t before = bytes_.size();
   {
     pbf_writer nested(out, field.number);
     SIGNALDB_TRY(Message(at, *field.message, nested));
   }
   // The writer takes back a message that stayed empty, but an empty array is not an absent one.
-  if (x_bytes.size() == before) out.add_message(field.number, "", 0);
+  if (bytes_.size() == before) out.add_message(field.number, "", 0);
   return {};
 }
 
 Status Transcoder::Repeated(std::size_t at, const OtlpField& field, pbf_writer& out) {
-  if (x_nodes[at].kind != Kind::kArray) return WrongType(field);
-  for (std::size_t item = at + 1; item < x_nodes[at].next; item = x_nodes[item].next) {
+  if (nodes_[at].kind != Kind::kArray) return WrongType(field);
+  for (std::size_t item = at + 1; item < nodes_[at].next; item = nodes_[item].next) {
     if (field.type != OtlpType::kMessage) {
-      SIGNALDB_TRY(Scalar(x_nodes[item], field, out));
+      SIGNALDB_TRY(Scalar(nodes_[item], field, out));
       continue;
     }
     // A null is let pass as an empty message: in arrayValue, senders mean "no value" by it.
-    if (x_nodes[item].kind == Kind::kNull) {
+    if (nodes_[item].kind == Kind::kNull) {
       out.add_message(field.number, "", 0);
     } else {
       SIGNALDB_TRY(Nested(item, field, out));

@@ -22,24 +22,24 @@ GrowingMemory::GrowingMemory(GrowingMemory&&) noexcept = default;
 GrowingMemory& GrowingMemory::operator=(GrowingMemory&&) noexcept = default;
 
 std::byte* GrowingMemory::Reserve(std::size_t bytes_min) {
-  const std::size_t capacity = std::max({bytes_min, 2 * x_capacity, kFirstBytes});
+  const std::size_t capacity = std::max({bytes_min, 2 * capacity_, kFirstBytes});
   const auto size = static_cast<std::int64_t>(capacity + kSlack);
-  if (!x_buffer) {
+  if (!buffer_) {
     auto made = arrow::AllocateResizableBuffer(size);
     SIGNALDB_ASSERT(made.ok());
-    x_buffer = std::move(*made);
+    buffer_ = std::move(*made);
   } else {
-    SIGNALDB_ASSERT(x_buffer->Resize(size, false).ok());
+    SIGNALDB_ASSERT(buffer_->Resize(size, false).ok());
   }
-  x_capacity = capacity;
-  return reinterpret_cast<std::byte*>(x_buffer->mutable_data());
+  capacity_ = capacity;
+  return reinterpret_cast<std::byte*>(buffer_->mutable_data());
 }
 
 std::shared_ptr<arrow::Buffer> GrowingMemory::ReleaseBytes(std::size_t used) {
-  if (!x_buffer) static_cast<void>(Reserve(0));
-  SIGNALDB_ASSERT(x_buffer->Resize(static_cast<std::int64_t>(used), false).ok());
-  x_capacity = 0;
-  return std::shared_ptr<arrow::Buffer>(std::move(x_buffer));
+  if (!buffer_) static_cast<void>(Reserve(0));
+  SIGNALDB_ASSERT(buffer_->Resize(static_cast<std::int64_t>(used), false).ok());
+  capacity_ = 0;
+  return std::shared_ptr<arrow::Buffer>(std::move(buffer_));
 }
 
 }  // namespace signaldb

@@ -30,11 +30,11 @@ class GrowingMemory {
   /// Makes room for `bytes_min` bytes, keeping what is there. Returns the (new) address.
   std::byte* Reserve(std::size_t bytes_min);
   [[nodiscard]] std::shared_ptr<arrow::Buffer> ReleaseBytes(std::size_t used);
-  [[nodiscard]] std::size_t capacity_bytes() const { return x_capacity; }
+  [[nodiscard]] std::size_t capacity_bytes() const { return capacity_; }
 
  private:
-  std::unique_ptr<arrow::ResizableBuffer> x_buffer;
-  std::size_t x_capacity = 0;  // Without the slack.
+  std::unique_ptr<arrow::ResizableBuffer> buffer_;
+  std::size_t capacity_ = 0;  // Without the slack.
 };
 
 /// A growing array of plain values that becomes an Arrow buffer without a copy.
@@ -48,21 +48,21 @@ class PodBuffer : private GrowingMemory {
 
  public:
   void Push(T value) {
-    if (x_size == x_capacity) [[unlikely]]
+    if (size_ == capacity_) [[unlikely]]
       Grow(1);
-    x_data[x_size++] = value;
+    data_[size_++] = value;
   }
 
   /// Room for `count` more values; they are not initialised.
   [[nodiscard]] T* Extend(std::size_t count) {
     EnsureRoom(count);
-    T* first = x_data + x_size;
-    x_size += count;
+    T* first = data_ + size_;
+    size_ += count;
     return first;
   }
 
   void EnsureRoom(std::size_t count) {
-    if (count > x_capacity - x_size) [[unlikely]]
+    if (count > capacity_ - size_) [[unlikely]]
       Grow(count);
   }
 
@@ -78,35 +78,35 @@ class PodBuffer : private GrowingMemory {
 
   /// Forgets everything from `size` on, if there is anything.
   void Truncate(std::size_t size) {
-    if (size < x_size) x_size = size;
+    if (size < size_) size_ = size;
   }
 
   /// Takes over `count` values that were written to the room after the last one.
-  void Commit(std::size_t count) { x_size += count; }
+  void Commit(std::size_t count) { size_ += count; }
 
-  [[nodiscard]] std::size_t size() const { return x_size; }
-  [[nodiscard]] T* data() { return x_data; }
-  [[nodiscard]] const T* data() const { return x_data; }
-  [[nodiscard]] T& operator[](std::size_t i) { return x_data[i]; }
-  [[nodiscard]] const T& operator[](std::size_t i) const { return x_data[i]; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] T* data() { return data_; }
+  [[nodiscard]] const T* data() const { return data_; }
+  [[nodiscard]] T& operator[](std::size_t i) { return data_[i]; }
+  [[nodiscard]] const T& operator[](std::size_t i) const { return data_[i]; }
 
   /// Hands the memory over; the buffer is empty afterwards.
   [[nodiscard]] std::shared_ptr<arrow::Buffer> Release() {
-    auto buffer = ReleaseBytes(x_size * sizeof(T));
-    x_data = nullptr;
-    x_size = x_capacity = 0;
+    auto buffer = ReleaseBytes(size_ * sizeof(T));
+    data_ = nullptr;
+    size_ = capacity_ = 0;
     return buffer;
   }
 
  private:
   void Grow(std::size_t count) {
-    x_data = reinterpret_cast<T*>(Reserve((x_size + count) * sizeof(T)));
-    x_capacity = capacity_bytes() / sizeof(T);
+    data_ = reinterpret_cast<T*>(Reserve((size_ + count) * sizeof(T)));
+    capacity_ = capacity_bytes() / sizeof(T);
   }
 
-  T* x_data = nullptr;
-  std::size_t x_size = 0;
-  std::size_t x_capacity = 0;
+  T* data_ = nullptr;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
 };
 
 using TextBuffer = PodBuffer<char>;

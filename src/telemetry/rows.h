@@ -53,9 +53,9 @@ class BatchAssembler {
   [[nodiscard]] const ArrowType& TypeAt(std::size_t at) const;
   void Set(std::size_t at, ArrowData data);
 
-  std::shared_ptr<arrow::Schema> x_schema;
-  std::size_t x_rows;
-  std::vector<ArrowData> x_columns;
+  std::shared_ptr<arrow::Schema> schema_;
+  std::size_t rows_;
+  std::vector<ArrowData> columns_;
 };
 
 /// The rows of one table while they are decoded: the columns that every table has.
@@ -67,16 +67,16 @@ class BatchAssembler {
 /// Threads: confined to one decoder.
 class Rows {
  public:
-  explicit Rows(TableKind kind) : x_kind(kind) {}
+  explicit Rows(TableKind kind) : kind_(kind) {}
   virtual ~Rows() = default;
   Rows(const Rows&) = delete;
   Rows& operator=(const Rows&) = delete;
 
-  [[nodiscard]] TableKind kind() const { return x_kind; }
-  [[nodiscard]] std::size_t size() const { return x_timestamp.size(); }
+  [[nodiscard]] TableKind kind() const { return kind_; }
+  [[nodiscard]] std::size_t size() const { return timestamp_.size(); }
   /// Rows whose scope and resource have not ended yet.
-  [[nodiscard]] std::size_t open_in_scope() const { return size() - x_scope_name.size(); }
-  [[nodiscard]] std::size_t open_in_resource() const { return size() - x_service_name.size(); }
+  [[nodiscard]] std::size_t open_in_scope() const { return size() - scope_name_.size(); }
+  [[nodiscard]] std::size_t open_in_resource() const { return size() - service_name_.size(); }
 
   /// Fill the open rows.
   void EndScope(const ScopeValues& scope);
@@ -88,23 +88,23 @@ class Rows {
   [[nodiscard]] std::shared_ptr<arrow::RecordBatch> Finish();
 
  protected:
-  void PushTimestamp(std::int64_t micros) { x_timestamp.Push(micros); }
+  void PushTimestamp(std::int64_t micros) { timestamp_.Push(micros); }
 
   virtual void TruncateOwn(std::size_t rows) = 0;
   virtual void FinishOwn(BatchAssembler& batch) = 0;
 
  private:
-  const TableKind x_kind;
-  FixedColumn<std::int64_t> x_timestamp;
-  DictionaryColumn x_service_name;
-  DictionaryColumn x_resource_schema_url;
-  SharedAttributesColumn x_resource_attributes;
-  FixedColumn<std::int64_t> x_resource_dropped;
-  DictionaryColumn x_scope_name;
-  DictionaryColumn x_scope_version;
-  DictionaryColumn x_scope_schema_url;
-  SharedAttributesColumn x_scope_attributes;
-  FixedColumn<std::int64_t> x_scope_dropped;
+  const TableKind kind_;
+  FixedColumn<std::int64_t> timestamp_;
+  DictionaryColumn service_name_;
+  DictionaryColumn resource_schema_url_;
+  SharedAttributesColumn resource_attributes_;
+  FixedColumn<std::int64_t> resource_dropped_;
+  DictionaryColumn scope_name_;
+  DictionaryColumn scope_version_;
+  DictionaryColumn scope_schema_url_;
+  SharedAttributesColumn scope_attributes_;
+  FixedColumn<std::int64_t> scope_dropped_;
 };
 
 /// A column of microseconds for times where 0 means none.

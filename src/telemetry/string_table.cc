@@ -19,45 +19,45 @@ std::uint32_t HashOf(std::string_view text, const void* table) {
 
 }  // namespace
 
-StringTable::StringTable() { x_offsets.Push(0); }
+StringTable::StringTable() { offsets_.Push(0); }
 
 std::int32_t StringTable::IndexOf(std::string_view text) {
-  if (2 * (static_cast<std::size_t>(x_size) + 1) > x_slots.size()) {
-    Rehash(x_slots.size() == 0 ? kFirstSlots : 2 * x_slots.size());
+  if (2 * (static_cast<std::size_t>(size_) + 1) > slots_.size()) {
+    Rehash(slots_.size() == 0 ? kFirstSlots : 2 * slots_.size());
   }
   // The slots' address, for it stays as long as the hashes are in use.
-  const std::uint32_t hash = HashOf(text, x_slots.data());
-  const std::size_t mask = x_slots.size() - 1;
+  const std::uint32_t hash = HashOf(text, slots_.data());
+  const std::size_t mask = slots_.size() - 1;
   std::size_t at = hash & mask;
-  for (; x_slots[at].index_plus_one != 0; at = (at + 1) & mask) {
-    if (x_slots[at].hash != hash) continue;
-    const std::int32_t index = x_slots[at].index_plus_one - 1;
+  for (; slots_[at].index_plus_one != 0; at = (at + 1) & mask) {
+    if (slots_[at].hash != hash) continue;
+    const std::int32_t index = slots_[at].index_plus_one - 1;
     if (Is(index, text)) return index;
   }
-  AppendText(x_bytes, text);
-  x_offsets.Push(static_cast<std::int32_t>(x_bytes.size()));
-  x_slots[at] = {hash, ++x_size};
-  return x_size - 1;
+  AppendText(bytes_, text);
+  offsets_.Push(static_cast<std::int32_t>(bytes_.size()));
+  slots_[at] = {hash, ++size_};
+  return size_ - 1;
 }
 
 void StringTable::Rehash(std::size_t slots) {
   PodBuffer<Slot> bigger;
   bigger.Fill({0, 0}, slots);
-  for (std::int32_t index = 0; index < x_size; ++index) {
+  for (std::int32_t index = 0; index < size_; ++index) {
     const std::uint32_t hash = HashOf((*this)[index], bigger.data());
     std::size_t at = hash & (slots - 1);
     while (bigger[at].index_plus_one != 0) at = (at + 1) & (slots - 1);
     bigger[at] = {hash, index + 1};
   }
-  x_slots = std::move(bigger);
+  slots_ = std::move(bigger);
 }
 
 std::shared_ptr<arrow::ArrayData> StringTable::Release() {
-  auto data = arrow::ArrayData::Make(arrow::utf8(), x_size,
-                                     {nullptr, x_offsets.Release(), x_bytes.Release()}, 0);
-  x_slots = {};
-  x_size = 0;
-  x_offsets.Push(0);
+  auto data = arrow::ArrayData::Make(arrow::utf8(), size_,
+                                     {nullptr, offsets_.Release(), bytes_.Release()}, 0);
+  slots_ = {};
+  size_ = 0;
+  offsets_.Push(0);
   return data;
 }
 

@@ -48,16 +48,16 @@ class StringTable {
 
   [[nodiscard]] std::string_view operator[](std::int32_t index) const {
     const auto i = static_cast<std::size_t>(index);
-    const auto from = static_cast<std::size_t>(x_offsets[i]);
-    return {x_bytes.data() + from, static_cast<std::size_t>(x_offsets[i + 1]) - from};
+    const auto from = static_cast<std::size_t>(offsets_[i]);
+    return {bytes_.data() + from, static_cast<std::size_t>(offsets_[i + 1]) - from};
   }
   [[nodiscard]] bool Is(std::int32_t index, std::string_view text) const {
     const auto i = static_cast<std::size_t>(index);
-    const auto from = static_cast<std::size_t>(x_offsets[i]);
-    return static_cast<std::size_t>(x_offsets[i + 1]) - from == text.size() &&
-           EqualTexts(x_bytes.data() + from, text.data(), text.size());
+    const auto from = static_cast<std::size_t>(offsets_[i]);
+    return static_cast<std::size_t>(offsets_[i + 1]) - from == text.size() &&
+           EqualTexts(bytes_.data() + from, text.data(), text.size());
   }
-  [[nodiscard]] std::int32_t size() const { return x_size; }
+  [[nodiscard]] std::int32_t size() const { return size_; }
 
   /// The texts as a utf8 array; the table is empty afterwards.
   [[nodiscard]] std::shared_ptr<arrow::ArrayData> Release();
@@ -70,10 +70,10 @@ class StringTable {
 
   void Rehash(std::size_t slots);
 
-  PodBuffer<Slot> x_slots;  // A power of two, at most half of them taken; linear probing.
-  PodBuffer<std::int32_t> x_offsets;
-  TextBuffer x_bytes;
-  std::int32_t x_size = 0;
+  PodBuffer<Slot> slots_;  // A power of two, at most half of them taken; linear probing.
+  PodBuffer<std::int32_t> offsets_;
+  TextBuffer bytes_;
+  std::int32_t size_ = 0;
 };
 
 }  // namespace signaldb

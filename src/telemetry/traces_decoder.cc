@@ -53,21 +53,21 @@ struct TracesDecoder::Record {
 };
 
 bool TracesDecoder::Decode(std::string_view bytes) {
-  if (!x_session.BeginRecord()) return false;
-  auto& tally = x_session.tally;
-  x_rows.x_span_attributes.BeginRow();
+  if (!session_.BeginRecord()) return false;
+  auto& tally = session_.tally;
+  rows_.span_attributes_.BeginRow();
   Record record;
   if (!Read(bytes, record) || !ReadStatus(record)) return false;
   Check(record);
   if (tally.rejection() != Rejection::kNone) [[unlikely]] {
-    x_rows.x_span_attributes.DropRow();
-    x_rows.x_events.Reopen();
-    x_rows.x_links.Reopen();
+    rows_.span_attributes_.DropRow();
+    rows_.events_.Reopen();
+    rows_.links_.Reopen();
     return !tally.EndRecord();
   }
   Append(record);
   static_cast<void>(tally.EndRecord());
-  return x_session.CheckText(x_rows.x_span_attributes.text_bytes());
+  return session_.CheckText(rows_.span_attributes_.text_bytes());
 }
 
 bool TracesDecoder::Read(std::string_view bytes, Record& record) {
@@ -102,8 +102,8 @@ bool TracesDecoder::Read(std::string_view bytes, Record& record) {
         break;
       case Tag(9, kLength):
         well_formed =
-            x_rows.x_span_attributes.Add(reader.Bytes(), x_session.renderer, x_session.tally,
-                                         x_session.readable, x_session.options.attributes_max);
+            rows_.span_attributes_.Add(reader.Bytes(), session_.renderer, session_.tally,
+                                       session_.readable, session_.options.attributes_max);
         break;
       case Tag(10, kVarint):
         record.dropped_attributes = u32(reader.Varint());
@@ -121,7 +121,7 @@ bool TracesDecoder::Read(std::string_view bytes, Record& record) {
         record.dropped_links = u32(reader.Varint());
         break;
       case Tag(15, kLength):
-        record.status.Add(reader.Bytes(), x_session.renderer.joined());
+        record.status.Add(reader.Bytes(), session_.renderer.joined());
         break;
       case Tag(16, kFixed32):
         record.flags = reader.Fixed32();
@@ -157,18 +157,18 @@ void TracesDecoder::Check(const Record& record) {
   };
   if (bad(record.trace_id, kTraceIdBytes) || bad(record.span_id, kSpanIdBytes) ||
       bad(record.parent_span_id, kSpanIdBytes)) {
-    x_session.tally.Reject(Rejection::kInvalidIdLength);
+    session_.tally.Reject(Rejection::kInvalidIdLength);
   }
-  if (!x_rows.x_span_name.IsLast(record.name)) x_session.CheckUtf8(record.name);
-  x_session.CheckUtf8(record.trace_state);
-  x_session.CheckUtf8(record.status_message);
+  if (!rows_.span_name_.IsLast(record.name)) session_.CheckUtf8(record.name);
+  session_.CheckUtf8(record.trace_state);
+  session_.CheckUtf8(record.status_message);
 }
 
 bool TracesDecoder::AppendEvent(std::string_view bytes) {
   std::uint64_t time = 0;
   std::uint32_t dropped = 0;
   std::string_view name;
-  x_session.renderer.BeginList();
+  session_.renderer.BeginList();
   WireReader reader(bytes);
   while (reader.Next()) {
     switch (reader.tag()) {
@@ -179,7 +179,7 @@ bool TracesDecoder::AppendEvent(std::string_view bytes) {
         name = reader.Bytes();
         break;
       case Tag(3, kLength):
-        if (!x_session.renderer.AddToList(reader.Bytes())) return false;
+        if (!session_.renderer.AddToList(reader.Bytes())) return false;
         break;
       case Tag(4, kVarint):
         dropped = static_cast<std::uint32_t>(reader.Varint());
@@ -188,9 +188,9 @@ bool TracesDecoder::AppendEvent(std::string_view bytes) {
         reader.Skip();
     }
   }
-  x_session.CheckUtf8(name);
-  BeginElement(x_rows.x_events);
-  auto& out = x_rows.x_events.open();
+  session_.CheckUtf8(name);
+  BeginElement(rows_.events_);
+  auto& out = rows_.events_.open();
   AppendText(out, R"({"name":)");
   AppendJsonString(out, name);
   AppendText(out, R"(,"timestamp_unix_nano":)");
@@ -201,7 +201,7 @@ bool TracesDecoder::AppendEvent(std::string_view bytes) {
     AppendUnsigned(out, dropped);
   }
   out.Push('}');
-  return reader.ok() && x_session.CheckText(out.size());
+  return reader.ok() && session_.CheckText(out.size());
 }
 
 bool TracesDecoder::AppendLink(std::string_view bytes) {
@@ -210,7 +210,7 @@ bool TracesDecoder::AppendLink(std::string_view bytes) {
   std::string_view trace_id;
   std::string_view span_id;
   std::string_view trace_state;
-  x_session.renderer.BeginList();
+  session_.renderer.BeginList();
   WireReader reader(bytes);
   while (reader.Next()) {
     switch (reader.tag()) {
@@ -224,7 +224,7 @@ bool TracesDecoder::AppendLink(std::string_view bytes) {
         trace_state = reader.Bytes();
         break;
       case Tag(4, kLength):
-        if (!x_session.renderer.AddToList(reader.Bytes())) return false;
+        if (!session_.renderer.AddToList(reader.Bytes())) return false;
         break;
       case Tag(5, kVarint):
         dropped = static_cast<std::uint32_t>(reader.Varint());
@@ -236,9 +236,9 @@ bool TracesDecoder::AppendLink(std::string_view bytes) {
         reader.Skip();
     }
   }
-  x_session.CheckUtf8(trace_state);
-  BeginElement(x_rows.x_links);
-  auto& out = x_rows.x_links.open();
+  session_.CheckUtf8(trace_state);
+  BeginElement(rows_.links_);
+  auto& out = rows_.links_.open();
   AppendText(out, R"({"trace_id":")");
   AppendHex(out, trace_id);
   AppendText(out, R"(","span_id":")");
@@ -258,25 +258,25 @@ bool TracesDecoder::AppendLink(std::string_view bytes) {
     AppendUnsigned(out, dropped);
   }
   out.Push('}');
-  return reader.ok() && x_session.CheckText(out.size());
+  return reader.ok() && session_.CheckText(out.size());
 }
 
 bool TracesDecoder::AppendAttributesJson(TextBuffer& out) {
   AppendText(out, R"(,"attributes_json":)");
-  if (x_session.renderer.list_empty()) {
+  if (session_.renderer.list_empty()) {
     AppendText(out, "null");
     return true;
   }
   // A string that contains JSON: what existing queries expect.
-  x_attributes_json.Truncate(0);
-  if (!x_session.renderer.AppendListAsObject(x_attributes_json)) return false;
-  AppendJsonString(out, ViewOf(x_attributes_json));
+  attributes_json_.Truncate(0);
+  if (!session_.renderer.AppendListAsObject(attributes_json_)) return false;
+  AppendJsonString(out, ViewOf(attributes_json_));
   return true;
 }
 
 void TracesDecoder::AppendIds(const Record& record) {
   constexpr std::array<char, kTraceIdBytes> kZeros{};
-  auto& tally = x_session.tally;
+  auto& tally = session_.tally;
   const auto push_required = [&](TextColumn& column, std::string_view id, std::size_t size) {
     if (IsAllZero(id)) {
       tally.Note(Oddity::kZeroId);
@@ -284,89 +284,89 @@ void TracesDecoder::AppendIds(const Record& record) {
     }
     PushHex(column, id);
   };
-  push_required(x_rows.x_trace_id, record.trace_id, kTraceIdBytes);
-  push_required(x_rows.x_span_id, record.span_id, kSpanIdBytes);
+  push_required(rows_.trace_id_, record.trace_id, kTraceIdBytes);
+  push_required(rows_.span_id_, record.span_id, kSpanIdBytes);
   const bool is_root = IsAllZero(record.parent_span_id);
   if (is_root) {
-    x_rows.x_parent_span_id.PushNull();
+    rows_.parent_span_id_.PushNull();
   } else {
-    PushHex(x_rows.x_parent_span_id, record.parent_span_id);
+    PushHex(rows_.parent_span_id_, record.parent_span_id);
   }
-  x_rows.x_is_root.Push(is_root);
+  rows_.is_root_.Push(is_root);
 }
 
 void TracesDecoder::Append(const Record& record) {
-  auto& tally = x_session.tally;
-  auto& rows = x_rows;
+  auto& tally = session_.tally;
+  auto& rows = rows_;
   AppendIds(record);
-  rows.PushTimestamp(x_session.clock.Micros(record.start, tally));
-  rows.x_span_name.Push(record.name);
-  rows.x_start_time_unix_nano.Push(StoredNanos(record.start, tally));
-  rows.x_end_time_unix_nano.Push(StoredNanos(record.end, tally));
+  rows.PushTimestamp(session_.clock.Micros(record.start, tally));
+  rows.span_name_.Push(record.name);
+  rows.start_time_unix_nano_.Push(StoredNanos(record.start, tally));
+  rows.end_time_unix_nano_.Push(StoredNanos(record.end, tally));
   const std::uint64_t duration = record.end > record.start ? record.end - record.start : 0;
-  rows.x_duration_nanos.Push(
+  rows.duration_nanos_.Push(
       static_cast<std::int64_t>(std::min<std::uint64_t>(duration, INT64_MAX)));
-  rows.x_span_kind.Push(NameOf(kKindNames, record.kind));
-  rows.x_status_code.Push(NameOf(kStatusNames, record.status_code));
-  rows.x_status_message.PushOrNull(record.status_message);
-  rows.x_span_attributes.EndRow(tally);
-  EndArray(rows.x_events);
-  EndArray(rows.x_links);
-  rows.x_trace_state.PushOrNull(record.trace_state);
-  rows.x_span_kind_number.Push(record.kind);
-  rows.x_status_code_number.Push(record.status_code);
-  rows.x_dropped_attributes_count.Push(record.dropped_attributes);
-  rows.x_dropped_events_count.Push(record.dropped_events);
-  rows.x_dropped_links_count.Push(record.dropped_links);
-  rows.x_flags.Push(static_cast<std::int32_t>(record.flags));
+  rows.span_kind_.Push(NameOf(kKindNames, record.kind));
+  rows.status_code_.Push(NameOf(kStatusNames, record.status_code));
+  rows.status_message_.PushOrNull(record.status_message);
+  rows.span_attributes_.EndRow(tally);
+  EndArray(rows.events_);
+  EndArray(rows.links_);
+  rows.trace_state_.PushOrNull(record.trace_state);
+  rows.span_kind_number_.Push(record.kind);
+  rows.status_code_number_.Push(record.status_code);
+  rows.dropped_attributes_count_.Push(record.dropped_attributes);
+  rows.dropped_events_count_.Push(record.dropped_events);
+  rows.dropped_links_count_.Push(record.dropped_links);
+  rows.flags_.Push(static_cast<std::int32_t>(record.flags));
 }
 
 void SpanRows::TruncateOwn(std::size_t rows) {
-  x_trace_id.Truncate(rows);
-  x_span_id.Truncate(rows);
-  x_parent_span_id.Truncate(rows);
-  x_span_name.Truncate(rows);
-  x_start_time_unix_nano.Truncate(rows);
-  x_end_time_unix_nano.Truncate(rows);
-  x_duration_nanos.Truncate(rows);
-  x_span_kind.Truncate(rows);
-  x_status_code.Truncate(rows);
-  x_status_message.Truncate(rows);
-  x_is_root.Truncate(rows);
-  x_span_attributes.Truncate(rows);
-  x_events.Truncate(rows);
-  x_links.Truncate(rows);
-  x_trace_state.Truncate(rows);
-  x_span_kind_number.Truncate(rows);
-  x_status_code_number.Truncate(rows);
-  x_dropped_attributes_count.Truncate(rows);
-  x_dropped_events_count.Truncate(rows);
-  x_dropped_links_count.Truncate(rows);
-  x_flags.Truncate(rows);
+  trace_id_.Truncate(rows);
+  span_id_.Truncate(rows);
+  parent_span_id_.Truncate(rows);
+  span_name_.Truncate(rows);
+  start_time_unix_nano_.Truncate(rows);
+  end_time_unix_nano_.Truncate(rows);
+  duration_nanos_.Truncate(rows);
+  span_kind_.Truncate(rows);
+  status_code_.Truncate(rows);
+  status_message_.Truncate(rows);
+  is_root_.Truncate(rows);
+  span_attributes_.Truncate(rows);
+  events_.Truncate(rows);
+  links_.Truncate(rows);
+  trace_state_.Truncate(rows);
+  span_kind_number_.Truncate(rows);
+  status_code_number_.Truncate(rows);
+  dropped_attributes_count_.Truncate(rows);
+  dropped_events_count_.Truncate(rows);
+  dropped_links_count_.Truncate(rows);
+  flags_.Truncate(rows);
 }
 
 void SpanRows::FinishOwn(BatchAssembler& batch) {
-  batch.Add("trace_id", x_trace_id);
-  batch.Add("span_id", x_span_id);
-  batch.Add("parent_span_id", x_parent_span_id);
-  batch.Add("span_name", x_span_name);
-  batch.Add("start_time_unix_nano", x_start_time_unix_nano);
-  batch.Add("end_time_unix_nano", x_end_time_unix_nano);
-  batch.Add("duration_nanos", x_duration_nanos);
-  batch.Add("span_kind", x_span_kind);
-  batch.Add("status_code", x_status_code);
-  batch.Add("status_message", x_status_message);
-  batch.Add("is_root", x_is_root);
-  batch.Add("span_attributes", x_span_attributes);
-  batch.Add("events", x_events);
-  batch.Add("links", x_links);
-  batch.Add("trace_state", x_trace_state);
-  batch.Add("span_kind_number", x_span_kind_number);
-  batch.Add("status_code_number", x_status_code_number);
-  batch.Add("dropped_attributes_count", x_dropped_attributes_count);
-  batch.Add("dropped_events_count", x_dropped_events_count);
-  batch.Add("dropped_links_count", x_dropped_links_count);
-  batch.Add("flags", x_flags);
+  batch.Add("trace_id", trace_id_);
+  batch.Add("span_id", span_id_);
+  batch.Add("parent_span_id", parent_span_id_);
+  batch.Add("span_name", span_name_);
+  batch.Add("start_time_unix_nano", start_time_unix_nano_);
+  batch.Add("end_time_unix_nano", end_time_unix_nano_);
+  batch.Add("duration_nanos", duration_nanos_);
+  batch.Add("span_kind", span_kind_);
+  batch.Add("status_code", status_code_);
+  batch.Add("status_message", status_message_);
+  batch.Add("is_root", is_root_);
+  batch.Add("span_attributes", span_attributes_);
+  batch.Add("events", events_);
+  batch.Add("links", links_);
+  batch.Add("trace_state", trace_state_);
+  batch.Add("span_kind_number", span_kind_number_);
+  batch.Add("status_code_number", status_code_number_);
+  batch.Add("dropped_attributes_count", dropped_attributes_count_);
+  batch.Add("dropped_events_count", dropped_events_count_);
+  batch.Add("dropped_links_count", dropped_links_count_);
+  batch.Add("flags", flags_);
 }
 
 }  // namespace signaldb

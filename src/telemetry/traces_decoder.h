@@ -18,36 +18,36 @@ class SpanRows final : public Rows {
   void TruncateOwn(std::size_t rows) override;
   void FinishOwn(BatchAssembler& batch) override;
 
-  TextColumn x_trace_id;
-  TextColumn x_span_id;
-  TextColumn x_parent_span_id;
-  DictionaryColumn x_span_name;
-  FixedColumn<std::int64_t> x_start_time_unix_nano;
-  FixedColumn<std::int64_t> x_end_time_unix_nano;
-  FixedColumn<std::int64_t> x_duration_nanos;
-  DictionaryColumn x_span_kind;
-  DictionaryColumn x_status_code;
-  TextColumn x_status_message;
-  BoolColumn x_is_root;
-  RecordAttributes x_span_attributes;
-  TextColumn x_events;
-  TextColumn x_links;
-  TextColumn x_trace_state;
-  FixedColumn<std::int32_t> x_span_kind_number;
-  FixedColumn<std::int32_t> x_status_code_number;
-  FixedColumn<std::int64_t> x_dropped_attributes_count;
-  FixedColumn<std::int64_t> x_dropped_events_count;
-  FixedColumn<std::int64_t> x_dropped_links_count;
-  FixedColumn<std::int32_t> x_flags;
+  TextColumn trace_id_;
+  TextColumn span_id_;
+  TextColumn parent_span_id_;
+  DictionaryColumn span_name_;
+  FixedColumn<std::int64_t> start_time_unix_nano_;
+  FixedColumn<std::int64_t> end_time_unix_nano_;
+  FixedColumn<std::int64_t> duration_nanos_;
+  DictionaryColumn span_kind_;
+  DictionaryColumn status_code_;
+  TextColumn status_message_;
+  BoolColumn is_root_;
+  RecordAttributes span_attributes_;
+  TextColumn events_;
+  TextColumn links_;
+  TextColumn trace_state_;
+  FixedColumn<std::int32_t> span_kind_number_;
+  FixedColumn<std::int32_t> status_code_number_;
+  FixedColumn<std::int64_t> dropped_attributes_count_;
+  FixedColumn<std::int64_t> dropped_events_count_;
+  FixedColumn<std::int64_t> dropped_links_count_;
+  FixedColumn<std::int32_t> flags_;
 };
 
 /// Decodes Spans.
 class TracesDecoder final : public RecordDecoder {
  public:
-  explicit TracesDecoder(DecodeSession& session) : x_session(session) {}
+  explicit TracesDecoder(DecodeSession& session) : session_(session) {}
 
   [[nodiscard]] bool Decode(std::string_view record) override;
-  [[nodiscard]] std::span<Rows* const> tables() override { return x_tables; }
+  [[nodiscard]] std::span<Rows* const> tables() override { return tables_; }
 
  private:
   struct Record;
@@ -61,10 +61,10 @@ class TracesDecoder final : public RecordDecoder {
   void Append(const Record& record);
   void AppendIds(const Record& record);
 
-  DecodeSession& x_session;
-  SpanRows x_rows;
-  std::array<Rows*, 1> x_tables = {&x_rows};
-  TextBuffer x_attributes_json;
+  DecodeSession& session_;
+  SpanRows rows_;
+  std::array<Rows*, 1> tables_ = {&rows_};
+  TextBuffer attributes_json_;
 };
 
 }  // namespace signaldb

@@ -19,8 +19,8 @@ constexpr int kVarintBytesMax = 10;
 
 std::uint32_t WireReader::LongTag() {
   std::uint32_t tag = 0;
-  for (int i = 0; i < kTagBytesMax && x_at != x_end; ++i) {
-    const std::uint32_t byte = *x_at++;
+  for (int i = 0; i < kTagBytesMax && at_ != end_; ++i) {
+    const std::uint32_t byte = *at_++;
     tag |= (byte & 0x7f) << (7 * i);
     if (byte < 0x80) return tag;
   }
@@ -30,8 +30,8 @@ std::uint32_t WireReader::LongTag() {
 
 std::uint64_t WireReader::LongVarint() {
   std::uint64_t value = 0;
-  for (int i = 0; i < kVarintBytesMax && x_at != x_end; ++i) {
-    const std::uint64_t byte = *x_at++;
+  for (int i = 0; i < kVarintBytesMax && at_ != end_; ++i) {
+    const std::uint64_t byte = *at_++;
     value |= (byte & 0x7f) << (7 * i);
     if (byte < 0x80) return value;
   }
@@ -41,8 +41,8 @@ std::uint64_t WireReader::LongVarint() {
 
 std::size_t WireReader::LongLength() {
   std::uint64_t length = 0;
-  for (int i = 0; i < kTagBytesMax && x_at != x_end; ++i) {
-    const std::uint64_t byte = *x_at++;
+  for (int i = 0; i < kTagBytesMax && at_ != end_; ++i) {
+    const std::uint64_t byte = *at_++;
     length |= (byte & 0x7f) << (7 * i);
     if (byte < 0x80) return length;  // A length beyond the message is refused by the caller.
   }
@@ -51,7 +51,7 @@ std::size_t WireReader::LongLength() {
 }
 
 void WireReader::Skip() {
-  switch (x_tag & 7) {
+  switch (tag_ & 7) {
     case static_cast<std::uint32_t>(WireType::kVarint):
       static_cast<void>(Varint());
       return;
@@ -75,18 +75,18 @@ void WireReader::Skip() {
 void WireReader::SkipGroup() {
   std::array<std::uint32_t, kGroupDepthMax> open{};
   std::size_t depth = 0;
-  open[depth++] = x_tag >> 3;
+  open[depth++] = tag_ >> 3;
   while (depth > 0) {
     if (!Next()) {
       Fail();  // The message ended inside the group.
       return;
     }
-    const std::uint32_t wire_type = x_tag & 7;
+    const std::uint32_t wire_type = tag_ & 7;
     if (wire_type == kStartGroup) {
       if (depth == kGroupDepthMax) return Fail();
-      open[depth++] = x_tag >> 3;
+      open[depth++] = tag_ >> 3;
     } else if (wire_type == kEndGroup) {
-      if (open[--depth] != x_tag >> 3) return Fail();
+      if (open[--depth] != tag_ >> 3) return Fail();
     } else {
       Skip();
     }

@@ -31,27 +31,27 @@ enum class WireType : std::uint8_t { kVarint = 0, kFixed64 = 1, kLength = 2, kFi
 class WireReader {
  public:
   explicit WireReader(std::string_view message)
-      : x_at(reinterpret_cast<const std::uint8_t*>(message.data())), x_end(x_at + message.size()) {}
+      : at_(reinterpret_cast<const std::uint8_t*>(message.data())), end_(at_ + message.size()) {}
 
   /// Goes to the next field. Its value has to be taken or skipped before the next call.
   [[nodiscard]] bool Next() {
-    if (x_at == x_end) return false;
-    if (*x_at < 0x80) [[likely]] {
-      x_tag = *x_at++;
+    if (at_ == end_) return false;
+    if (*at_ < 0x80) [[likely]] {
+      tag_ = *at_++;
     } else {
-      x_tag = LongTag();
+      tag_ = LongTag();
     }
-    if ((x_tag >> 3) == 0) [[unlikely]]
+    if ((tag_ >> 3) == 0) [[unlikely]]
       Fail();
-    return x_ok;
+    return ok_;
   }
 
-  [[nodiscard]] std::uint32_t tag() const { return x_tag; }
-  [[nodiscard]] bool ok() const { return x_ok; }
+  [[nodiscard]] std::uint32_t tag() const { return tag_; }
+  [[nodiscard]] bool ok() const { return ok_; }
 
   [[nodiscard]] std::uint64_t Varint() {
-    if (x_at != x_end && *x_at < 0x80) [[likely]]
-      return *x_at++;
+    if (at_ != end_ && *at_ < 0x80) [[likely]]
+      return *at_++;
     return LongVarint();
   }
 
@@ -62,22 +62,22 @@ class WireReader {
   /// The bytes of a length-delimited field: string, bytes, message or packed numbers.
   [[nodiscard]] std::string_view Bytes() {
     std::size_t length = 0;
-    if (x_at != x_end && *x_at < 0x80) [[likely]] {
-      length = *x_at++;
+    if (at_ != end_ && *at_ < 0x80) [[likely]] {
+      length = *at_++;
     } else {
       length = LongLength();
     }
-    if (length > static_cast<std::size_t>(x_end - x_at)) [[unlikely]] {
+    if (length > static_cast<std::size_t>(end_ - at_)) [[unlikely]] {
       Fail();
       return {};
     }
-    const std::string_view bytes(reinterpret_cast<const char*>(x_at), length);
-    x_at += length;
+    const std::string_view bytes(reinterpret_cast<const char*>(at_), length);
+    at_ += length;
     return bytes;
   }
 
   /// Whether bytes are left: for packed numbers, which have no keys.
-  [[nodiscard]] bool more() const { return x_at != x_end; }
+  [[nodiscard]] bool more() const { return at_ != end_; }
 
   /// Passes over the current field's value.
   void Skip();
@@ -86,18 +86,18 @@ class WireReader {
   template <typename T>
   T Fixed() {
     T value{};
-    if (static_cast<std::size_t>(x_end - x_at) < sizeof(T)) [[unlikely]] {
+    if (static_cast<std::size_t>(end_ - at_) < sizeof(T)) [[unlikely]] {
       Fail();
       return value;
     }
-    std::memcpy(&value, x_at, sizeof(T));  // Little-endian, as every platform we build for.
-    x_at += sizeof(T);
+    std::memcpy(&value, at_, sizeof(T));  // Little-endian, as every platform we build for.
+    at_ += sizeof(T);
     return value;
   }
 
   void Fail() {
-    x_ok = false;
-    x_at = x_end;
+    ok_ = false;
+    at_ = end_;
   }
 
   std::uint32_t LongTag();
@@ -105,10 +105,10 @@ class WireReader {
   std::size_t LongLength();
   void SkipGroup();
 
-  const std::uint8_t* x_at;
-  const std::uint8_t* x_end;
-  std::uint32_t x_tag = 0;
-  bool x_ok = true;
+  const std::uint8_t* at_;
+  const std::uint8_t* end_;
+  std::uint32_t tag_ = 0;
+  bool ok_ = true;
 };
 
 /// The value that a sint32 varint stands for.

@@ -10,8 +10,8 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
-#include "iceberg/manifest.h"
-#include "iceberg/table_metadata.h"
+#include "iceberg/manifest/manifest.h"
+#include "iceberg/metadata/table_metadata.h"
 
 namespace signaldb {
 

@@ -13,8 +13,8 @@
 #include "base/file_system.h"
 #include "base/random.h"
 #include "iceberg/catalog.h"
+#include "iceberg/commit/table_commit.h"
 #include "iceberg/file_io.h"
-#include "iceberg/table_commit.h"
 #include "signaldb/result.h"
 
 namespace signaldb {

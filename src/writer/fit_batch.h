@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "iceberg/schema.h"
+#include "iceberg/schema/schema.h"
 #include "signaldb/result.h"
 
 namespace arrow {

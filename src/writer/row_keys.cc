@@ -11,7 +11,7 @@
 #include <arrow/util/bit_util.h>
 #include <fmt/format.h>
 
-#include "iceberg/leaf_values.h"
+#include "iceberg/data_file/leaf_values.h"
 
 namespace signaldb {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "iceberg/partition_spec.h"
-#include "iceberg/schema.h"
+#include "iceberg/schema/partition_spec.h"
+#include "iceberg/schema/schema.h"
 #include "signaldb/result.h"
 
 namespace arrow {

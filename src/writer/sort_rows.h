@@ -5,9 +5,9 @@
 #include <memory>
 #include <vector>
 
-#include "iceberg/data_file_writer.h"
-#include "iceberg/partition_spec.h"
-#include "iceberg/table_metadata.h"
+#include "iceberg/data_file/data_file_writer.h"
+#include "iceberg/metadata/table_metadata.h"
+#include "iceberg/schema/partition_spec.h"
 #include "signaldb/result.h"
 #include "writer/gather_rows.h"
 

@@ -13,8 +13,8 @@
 #include <arrow/api.h>
 #include <fmt/format.h>
 
-#include "iceberg/data_file_writer.h"
-#include "iceberg/partition_spec.h"
+#include "iceberg/data_file/data_file_writer.h"
+#include "iceberg/schema/partition_spec.h"
 #include "writer/sort_rows.h"
 
 namespace signaldb {

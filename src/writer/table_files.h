@@ -8,8 +8,8 @@
 #include "base/event_listener.h"
 #include "base/random.h"
 #include "iceberg/file_io.h"
-#include "iceberg/manifest.h"
-#include "iceberg/table_metadata.h"
+#include "iceberg/manifest/manifest.h"
+#include "iceberg/metadata/table_metadata.h"
 #include "signaldb/result.h"
 #include "writer/files_in_flight.h"
 

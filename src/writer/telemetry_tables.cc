@@ -5,8 +5,8 @@
 #include <arrow/api.h>
 #include <fmt/format.h>
 
-#include "iceberg/partition_spec.h"
-#include "iceberg/schema.h"
+#include "iceberg/schema/partition_spec.h"
+#include "iceberg/schema/schema.h"
 #include "telemetry/table_definition.h"
 
 namespace signaldb {

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "iceberg/catalog.h"
-#include "iceberg/table_metadata.h"
+#include "iceberg/metadata/table_metadata.h"
 #include "signaldb/result.h"
 #include "telemetry/signal.h"
 #include "writer/positioned_rows.h"

@@ -14,9 +14,9 @@
 #include "base/event_listener.h"
 #include "base/random.h"
 #include "iceberg/catalog.h"
+#include "iceberg/commit/table_commit.h"
 #include "iceberg/file_io.h"
-#include "iceberg/manifest.h"
-#include "iceberg/table_commit.h"
+#include "iceberg/manifest/manifest.h"
 #include "signaldb/result.h"
 #include "writer/table_files.h"
 

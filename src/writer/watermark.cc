@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
-#include "iceberg/table_metadata.h"
+#include "iceberg/metadata/table_metadata.h"
 
 namespace signaldb {
 

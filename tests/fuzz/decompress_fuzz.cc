@@ -5,7 +5,7 @@
 #include "adapters/otlp/decompress.h"
 #include "fuzz/fuzz_input.h"
 #include "fuzz/fuzz_target.h"
-#include "iceberg/gzip.h"
+#include "iceberg/metadata/gzip.h"
 #include "testing/otlp_samples.h"
 
 namespace signaldb::testing {

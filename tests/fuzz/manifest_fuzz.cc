@@ -5,7 +5,7 @@
 
 #include "fuzz/fuzz_input.h"
 #include "fuzz/fuzz_target.h"
-#include "iceberg/manifest.h"
+#include "iceberg/manifest/manifest.h"
 #include "testing/manifest_samples.h"
 
 namespace signaldb::testing {

@@ -3,7 +3,7 @@
 #include <random>
 
 #include "fuzz/fuzz_target.h"
-#include "iceberg/manifest.h"
+#include "iceberg/manifest/manifest.h"
 #include "testing/manifest_samples.h"
 
 namespace signaldb::testing {

@@ -1,7 +1,7 @@
 // Runs a fuzz target without libFuzzer.
 //
-//   x_fuzz_replay            its seeds, and damaged copies of them: part of the default test run
-//   x_fuzz_replay FILE ...   these inputs, such as the reproducer of a finding
+//   fuzz_replay_            its seeds, and damaged copies of them: part of the default test run
+//   fuzz_replay_ FILE ...   these inputs, such as the reproducer of a finding
 
 #include <cstddef>
 #include <cstdio>

@@ -1,8 +1,8 @@
 // metadata.json of any writer: what we read, we write so that it reads the same.
 
 #include "fuzz/fuzz_target.h"
-#include "iceberg/gzip.h"
-#include "iceberg/table_metadata.h"
+#include "iceberg/metadata/gzip.h"
+#include "iceberg/metadata/table_metadata.h"
 #include "unit/iceberg/metadata_documents.h"
 
 namespace signaldb::testing {

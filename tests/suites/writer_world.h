@@ -16,7 +16,7 @@
 #include "adapters/memory/memory_catalog.h"
 #include "adapters/memory/memory_file_io.h"
 #include "base/random.h"
-#include "iceberg/table_scan.h"
+#include "iceberg/scan/table_scan.h"
 #include "library/writer_parts.h"
 #include "signaldb/iceberg_table_writer.h"
 #include "testing/fake_clock.h"

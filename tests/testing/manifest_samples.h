@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <random>
 
-#include "iceberg/manifest.h"
-#include "iceberg/table_metadata.h"
+#include "iceberg/manifest/manifest.h"
+#include "iceberg/metadata/table_metadata.h"
 
 namespace signaldb::testing {
 

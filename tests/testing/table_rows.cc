@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 #include <parquet/arrow/reader.h>
 
-#include "iceberg/manifest.h"
-#include "iceberg/table_metadata.h"
+#include "iceberg/manifest/manifest.h"
+#include "iceberg/metadata/table_metadata.h"
 
 namespace signaldb::testing {
 

@@ -23,9 +23,9 @@
 #include "base/clock.h"
 #include "base/event_listener.h"
 #include "base/random.h"
-#include "iceberg/data_file_writer.h"
-#include "iceberg/metadata_cache.h"
-#include "iceberg/table_commit.h"
+#include "iceberg/commit/metadata_cache.h"
+#include "iceberg/commit/table_commit.h"
+#include "iceberg/data_file/data_file_writer.h"
 
 namespace signaldb {
 namespace {

@@ -9,8 +9,8 @@
 #include <fmt/format.h>
 
 #include "adapters/memory/memory_file_io.h"
-#include "iceberg/data_file_writer.h"
-#include "iceberg/schema.h"
+#include "iceberg/data_file/data_file_writer.h"
+#include "iceberg/schema/schema.h"
 
 namespace signaldb {
 namespace {

@@ -19,8 +19,8 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
-#include "iceberg/manifest.h"
-#include "iceberg/manifest_merge.h"
+#include "iceberg/manifest/manifest.h"
+#include "iceberg/manifest/manifest_merge.h"
 #include "testing/manifest_samples.h"
 
 namespace signaldb {

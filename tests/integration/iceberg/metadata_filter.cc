@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "iceberg/partition_spec.h"
-#include "iceberg/table_metadata.h"
+#include "iceberg/metadata/table_metadata.h"
+#include "iceberg/schema/partition_spec.h"
 
 namespace signaldb {
 namespace {

@@ -1,4 +1,4 @@
-#include "iceberg/avro_container.h"
+#include "iceberg/avro/avro_container.h"
 
 #include <cstdint>
 #include <limits>
@@ -12,8 +12,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "iceberg/avro_codec.h"
-#include "iceberg/avro_encoding.h"
+#include "iceberg/avro/avro_codec.h"
+#include "iceberg/avro/avro_encoding.h"
 #include "testing/matchers.h"
 
 namespace signaldb {

@@ -1,4 +1,4 @@
-#include "iceberg/avro_schema.h"
+#include "iceberg/avro/avro_schema.h"
 
 #include <string>
 

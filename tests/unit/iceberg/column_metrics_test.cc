@@ -1,4 +1,4 @@
-#include "iceberg/column_metrics.h"
+#include "iceberg/data_file/column_metrics.h"
 
 #include <cmath>
 #include <limits>

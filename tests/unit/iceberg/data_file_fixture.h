@@ -16,7 +16,7 @@
 #include <parquet/file_reader.h>
 
 #include "adapters/memory/memory_file_io.h"
-#include "iceberg/data_file_writer.h"
+#include "iceberg/data_file/data_file_writer.h"
 #include "testing/matchers.h"
 
 namespace signaldb::testing {

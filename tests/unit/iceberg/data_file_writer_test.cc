@@ -1,4 +1,4 @@
-#include "iceberg/data_file_writer.h"
+#include "iceberg/data_file/data_file_writer.h"
 
 #include <random>
 #include <sstream>

@@ -1,4 +1,4 @@
-#include "iceberg/gzip.h"
+#include "iceberg/metadata/gzip.h"
 
 #include <gtest/gtest.h>
 

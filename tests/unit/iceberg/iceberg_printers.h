@@ -2,7 +2,7 @@
 
 #include <ostream>
 
-#include "iceberg/table_metadata.h"
+#include "iceberg/metadata/table_metadata.h"
 
 namespace signaldb {
 

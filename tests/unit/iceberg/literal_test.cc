@@ -1,4 +1,4 @@
-#include "iceberg/literal.h"
+#include "iceberg/schema/literal.h"
 
 #include <limits>
 

@@ -5,10 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "iceberg/avro_container.h"
-#include "iceberg/avro_encoding.h"
-#include "iceberg/manifest.h"
-#include "iceberg/manifest_schema.h"
+#include "iceberg/avro/avro_container.h"
+#include "iceberg/avro/avro_encoding.h"
+#include "iceberg/manifest/manifest.h"
+#include "iceberg/manifest/manifest_schema.h"
 #include "testing/manifest_samples.h"
 #include "testing/matchers.h"
 

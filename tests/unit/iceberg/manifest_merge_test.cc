@@ -1,4 +1,4 @@
-#include "iceberg/manifest_merge.h"
+#include "iceberg/manifest/manifest_merge.h"
 
 #include <random>
 #include <string>

@@ -1,4 +1,4 @@
-#include "iceberg/manifest.h"
+#include "iceberg/manifest/manifest.h"
 
 #include <cmath>
 #include <fstream>
@@ -12,9 +12,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "iceberg/avro_container.h"
-#include "iceberg/avro_encoding.h"
-#include "iceberg/manifest_schema.h"
+#include "iceberg/avro/avro_container.h"
+#include "iceberg/avro/avro_encoding.h"
+#include "iceberg/manifest/manifest_schema.h"
 #include "testing/manifest_samples.h"
 #include "testing/matchers.h"
 

@@ -5,7 +5,7 @@
 
 #include <rapidjson/document.h>
 
-#include "iceberg/json_reader.h"
+#include "iceberg/json/json_reader.h"
 
 namespace signaldb::testing {
 

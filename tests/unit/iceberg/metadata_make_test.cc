@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "iceberg/table_metadata.h"
+#include "iceberg/metadata/table_metadata.h"
 #include "testing/matchers.h"
 #include "unit/iceberg/iceberg_printers.h"
 
@@ -24,7 +24,7 @@ NewTable Logs() {
       {.id = 5, .name = "tags", .type = Type::List(6, Type(TypeId::kString), true)},
   };
   table.spec.fields = {{1, 0, "ts_hour", Transform::FromText("hour")},
-                       {4, 0, "x_bucket", Transform::FromText("bucket[4]")}};
+                       {4, 0, "bucket_", Transform::FromText("bucket[4]")}};
   table.sort_order.fields = {{Transform::FromText("identity"), 1, true, false}};
   table.properties = {{"owner", "ops"}};
   table.now_ms = 1700000000000;
@@ -96,8 +96,8 @@ TEST(MakeTableMetadata, RefusesWhatOthersCouldNotRead) {
       {"partition_field=", [](NewTable& t) { t.spec.fields[0].name = ""; }},
       {"partition_field=who", [](NewTable& t) { t.spec.fields[0].name = "who"; }},
       {"partition_field=ts", [](NewTable& t) { t.spec.fields[0].name = "ts"; }},
-      {"stands twice partition_field=x_bucket",
-       [](NewTable& t) { t.spec.fields[0].name = "x_bucket"; }},
+      {"stands twice partition_field=bucket_",
+       [](NewTable& t) { t.spec.fields[0].name = "bucket_"; }},
       {"stands twice partition_field=again",
        [](NewTable& t) { t.spec.fields.push_back({1, 0, "again", Transform::FromText("hour")}); }},
       {"in=sort order", [](NewTable& t) { t.sort_order.fields[0].source_id = 9; }},

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "iceberg/table_metadata.h"
+#include "iceberg/metadata/table_metadata.h"
 #include "testing/matchers.h"
 #include "unit/iceberg/iceberg_printers.h"
 #include "unit/iceberg/metadata_documents.h"

@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 
 #include "base/random.h"
-#include "iceberg/gzip.h"
-#include "iceberg/table_metadata.h"
+#include "iceberg/metadata/gzip.h"
+#include "iceberg/metadata/table_metadata.h"
 #include "testing/matchers.h"
 #include "unit/iceberg/iceberg_printers.h"
 #include "unit/iceberg/metadata_documents.h"

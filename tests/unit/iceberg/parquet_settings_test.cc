@@ -1,4 +1,4 @@
-#include "iceberg/parquet_settings.h"
+#include "iceberg/data_file/parquet_settings.h"
 
 #include <string>
 #include <vector>

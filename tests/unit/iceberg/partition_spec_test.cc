@@ -1,4 +1,4 @@
-#include "iceberg/partition_spec.h"
+#include "iceberg/schema/partition_spec.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "iceberg/rle_bit_packed.h"
+#include "iceberg/data_file/rle_bit_packed.h"
 
 #include <cstdint>
 #include <random>

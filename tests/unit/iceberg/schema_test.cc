@@ -1,4 +1,4 @@
-#include "iceberg/schema.h"
+#include "iceberg/schema/schema.h"
 
 #include <arrow/api.h>
 #include <arrow/extension/uuid.h>

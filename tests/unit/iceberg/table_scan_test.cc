@@ -1,4 +1,4 @@
-#include "iceberg/table_scan.h"
+#include "iceberg/scan/table_scan.h"
 
 #include <memory>
 #include <string>

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "iceberg/partition_spec.h"
+#include "iceberg/schema/partition_spec.h"
 #include "testing/matchers.h"
 
 namespace signaldb {

@@ -1,4 +1,4 @@
-#include "iceberg/type.h"
+#include "iceberg/schema/type.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "iceberg/metadata_cache.h"
+#include "iceberg/commit/metadata_cache.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "iceberg/parallel_writes.h"
+#include "iceberg/commit/parallel_writes.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

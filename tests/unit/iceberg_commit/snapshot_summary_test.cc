@@ -1,4 +1,4 @@
-#include "iceberg/snapshot_summary.h"
+#include "iceberg/commit/snapshot_summary.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "iceberg/table_commit.h"
+#include "iceberg/commit/table_commit.h"
 
 #include <deque>
 #include <set>

@@ -63,12 +63,12 @@ void RandomOtlp::Fill(Message& message, int depth) {
 void RandomOtlp::FillAnyValue(Message& message, int depth) {
   const auto* descriptor = message.GetDescriptor();
   const auto field_named = [&](const char* name) { return descriptor->FindFieldByName(name); };
-  if (x_deep > 0) {
-    --x_deep;
+  if (deep_ > 0) {
+    --deep_;
     SetField(message, *field_named(OneIn(2) ? "array_value" : "kvlist_value"), depth);
     return;
   }
-  if (OneIn(300)) x_deep = static_cast<int>(28 + Below(9));
+  if (OneIn(300)) deep_ = static_cast<int>(28 + Below(9));
   if (OneIn(20)) return;
   if (!OneIn(3)) return SetField(message, *field_named("string_value"), depth);
   const auto* field = descriptor->field(static_cast<int>(Below(7)));
@@ -84,8 +84,8 @@ void RandomOtlp::SetField(Message& message, const Field& field, int depth) {
   Message& nested = field.is_repeated() ? *reflection.AddMessage(&message, &field)
                                         : *reflection.MutableMessage(&message, &field);
   Fill(nested, depth + 1);
-  const bool must_nest = x_deep > 0 && (field.message_type()->name() == "ArrayValue" ||
-                                        field.message_type()->name() == "KeyValueList");
+  const bool must_nest = deep_ > 0 && (field.message_type()->name() == "ArrayValue" ||
+                                       field.message_type()->name() == "KeyValueList");
   if (must_nest) SetField(nested, *nested.GetDescriptor()->field(0), depth + 1);
 }
 
@@ -137,7 +137,7 @@ std::string RandomOtlp::Bytes(const Field& field) {
   }
   if (field.name() == "bytes_value") {
     std::string bytes(Below(20), '\0');
-    for (char& byte : bytes) byte = static_cast<char>(x_random());
+    for (char& byte : bytes) byte = static_cast<char>(random_());
     return bytes;
   }
   return Text();
@@ -162,7 +162,7 @@ std::string RandomOtlp::Text() {
   for (auto pieces = Below(7); pieces > 0; --pieces) text += kPieces[Below(std::size(kPieces))];
   if (OneIn(30)) text += '\0';
   if (OneIn(100)) text += std::string(Below(300), 'y');
-  if (x_options.invalid_utf8 && OneIn(100)) {
+  if (options_.invalid_utf8 && OneIn(100)) {
     constexpr const char* kInvalid[] = {"\x80",     "\xc3",    "\xed\xa0\x80", "\xf5\x80\x80\x80",
                                         "\xc0\xaf", "\xe2\x82"};
     text.insert(Below(text.size() + 1), kInvalid[Below(std::size(kInvalid))]);
@@ -174,12 +174,12 @@ std::string RandomOtlp::Id(std::size_t size) {
   if (OneIn(20)) size = Below(20);
   std::string id(size, '\0');
   if (OneIn(20)) return id;
-  for (char& byte : id) byte = static_cast<char>(x_random());
+  for (char& byte : id) byte = static_cast<char>(random_());
   return id;
 }
 
 std::uint64_t RandomOtlp::Time() {
-  const auto received = static_cast<std::uint64_t>(x_options.received_at);
+  const auto received = static_cast<std::uint64_t>(options_.received_at);
   constexpr std::uint64_t kDay = 86'400'000'000'000;
   switch (Below(12)) {
     case 0:
@@ -187,7 +187,7 @@ std::uint64_t RandomOtlp::Time() {
     case 1:
       return Below(1'000);
     case 2:
-      return x_random();
+      return random_();
     case 3:
       return received + kDay + Below(3) - 1;
     case 4:
@@ -217,7 +217,7 @@ double RandomOtlp::Real() {
     case 6:
       return static_cast<double>(Below(1'000'000));
     case 7:
-      return std::bit_cast<double>(x_random());
+      return std::bit_cast<double>(random_());
     default:
       return static_cast<double>(Below(1'000'000)) / 1'000;
   }
@@ -228,7 +228,7 @@ std::uint64_t RandomOtlp::Bits64() {
     case 0:
       return 0;
     case 1:
-      return x_random();
+      return random_();
     case 2:
       return std::numeric_limits<std::uint64_t>::max() >> Below(64);
     default:
@@ -255,7 +255,7 @@ std::string RandomOtlp::UnknownField() {
   const int number = OneIn(4) ? 19'500 : static_cast<int>(100 + Below(1'000));
   switch (Below(5)) {
     case 0:
-      return Tag(number, 0) + Varint(x_random());
+      return Tag(number, 0) + Varint(random_());
     case 1:
       return Tag(number, 1) + std::string(8, 'f');
     case 2:
@@ -315,7 +315,7 @@ std::string RandomOtlp::ScrambledValue(const Message& message, const Field& fiel
 std::string RandomOtlp::Scramble(const Message& message) {
   std::vector<const Field*> fields;
   message.GetReflection()->ListFields(message, &fields);
-  if (OneIn(3)) std::ranges::shuffle(fields, x_random);
+  if (OneIn(3)) std::ranges::shuffle(fields, random_);
   std::vector<std::string> pieces;
   const auto delimited = [&](int number, const std::string& bytes) {
     return Tag(number, 2) + Varint(bytes.size()) + bytes;
@@ -351,9 +351,9 @@ std::string RandomOtlp::Scramble(const Message& message) {
   }
   if (message.GetDescriptor()->name() == "AnyValue" && OneIn(15)) {  // Another variant, too.
     google::protobuf::Message* other = message.New();
-    const int deep = std::exchange(x_deep, 0);
+    const int deep = std::exchange(deep_, 0);
     FillAnyValue(*other, 100);
-    x_deep = deep;
+    deep_ = deep;
     pieces.insert(pieces.begin() + static_cast<std::ptrdiff_t>(Below(pieces.size() + 1)),
                   Scramble(*other));
     delete other;
@@ -362,7 +362,7 @@ std::string RandomOtlp::Scramble(const Message& message) {
     pieces.insert(pieces.begin() + static_cast<std::ptrdiff_t>(Below(pieces.size() + 1)),
                   UnknownField());
   }
-  if (OneIn(20)) std::ranges::shuffle(pieces, x_random);
+  if (OneIn(20)) std::ranges::shuffle(pieces, random_);
   std::string bytes;
   for (const auto& piece : pieces) bytes += piece;
   return bytes;
@@ -451,7 +451,7 @@ std::string RandomOtlp::JsonValue(const Message& message, const Field& field, in
 std::string RandomOtlp::Json(const Message& message) {
   std::vector<const Field*> fields;
   message.GetReflection()->ListFields(message, &fields);
-  if (OneIn(3)) std::ranges::shuffle(fields, x_random);
+  if (OneIn(3)) std::ranges::shuffle(fields, random_);
   std::vector<std::string> members;
   for (const auto* field : fields) {
     std::string value;

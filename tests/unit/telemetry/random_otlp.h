@@ -21,7 +21,7 @@ struct RandomOtlpOptions {
 /// keys, deep values; then writes them in any order, in parts, with unknown fields and in JSON.
 class RandomOtlp {
  public:
-  RandomOtlp(std::uint64_t seed, RandomOtlpOptions options) : x_random(seed), x_options(options) {}
+  RandomOtlp(std::uint64_t seed, RandomOtlpOptions options) : random_(seed), options_(options) {}
 
   [[nodiscard]] std::unique_ptr<google::protobuf::Message> Request(Signal signal);
 
@@ -31,7 +31,7 @@ class RandomOtlp {
   /// The message by the rules of OTLP/JSON.
   [[nodiscard]] std::string Json(const google::protobuf::Message& message);
 
-  [[nodiscard]] std::uint64_t Below(std::uint64_t n) { return x_random() % n; }
+  [[nodiscard]] std::uint64_t Below(std::uint64_t n) { return random_() % n; }
   [[nodiscard]] bool OneIn(std::uint64_t n) { return Below(n) == 0; }
 
  private:
@@ -58,9 +58,9 @@ class RandomOtlp {
   std::string JsonString(const std::string& text);
   std::string Blank();
 
-  std::mt19937_64 x_random;  // Tests only: the service's randomness is base/random.h.
-  const RandomOtlpOptions x_options;
-  int x_deep = 0;
+  std::mt19937_64 random_;  // Tests only: the service's randomness is base/random.h.
+  const RandomOtlpOptions options_;
+  int deep_ = 0;
 };
 
 }  // namespace signaldb::testing

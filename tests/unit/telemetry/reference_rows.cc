@@ -139,7 +139,7 @@ std::string Join(const std::vector<std::string>& parts) {
 /// One request. Each function is a section of the rules.
 class Book {
  public:
-  explicit Book(const DecodeOptions& options) : x_options(options) {}
+  explicit Book(const DecodeOptions& options) : options_(options) {}
 
   void Decode(const otlp::collector::logs::v1::ExportLogsServiceRequest& request);
   void Decode(const otlp::collector::trace::v1::ExportTraceServiceRequest& request);
@@ -210,11 +210,11 @@ class Book {
 
   void Store(Pending& pending);
 
-  const DecodeOptions x_options;
+  const DecodeOptions options_;
 };
 
 std::string Book::Json(const AnyValue& value, int depth, Findings& findings) {
-  if (depth > x_options.depth_max) {
+  if (depth > options_.depth_max) {
     findings.rejected = true;
     return "";
   }
@@ -283,7 +283,7 @@ std::string Book::JsonObject(const KeyValues& pairs, int depth, Findings& findin
 
 TextMap Book::Map(const KeyValues& pairs, Findings& findings) {
   TextMap map;
-  if (pairs.size() > x_options.attributes_max) findings.rejected = true;
+  if (pairs.size() > options_.attributes_max) findings.rejected = true;
   for (const auto& pair : pairs) {
     if (pair.key_strindex() != 0) ++findings.notes["string_index"];
     const auto key = Checked(pair.key(), findings);
@@ -300,14 +300,14 @@ std::int64_t Book::Nanos64(std::uint64_t nanos, Findings& findings) {
 }
 
 std::int64_t Book::EventMicros(std::uint64_t nanos, Findings& findings) {
-  const std::int64_t received = x_options.received_at.count();
+  const std::int64_t received = options_.received_at.count();
   const auto time = static_cast<std::int64_t>(std::min(nanos, kInt64Max));
   const char* why = nullptr;
   if (time == 0) {
     why = "zero";
-  } else if (time < x_options.timestamp_min.count()) {
+  } else if (time < options_.timestamp_min.count()) {
     why = "past";
-  } else if (time > received + x_options.timestamp_future_max.count()) {
+  } else if (time > received + options_.timestamp_future_max.count()) {
     why = "future";
   }
   if (why != nullptr) ++findings.notes[why];
@@ -519,7 +519,7 @@ Book::PendingRow Book::Span(const otlp::trace::v1::Span& span, Findings& finding
 }
 
 std::string Book::Event(const otlp::trace::v1::Span::Event& event, Findings& findings) {
-  if (event.attributes_size() > x_options.attributes_max) findings.rejected = true;
+  if (event.attributes_size() > options_.attributes_max) findings.rejected = true;
   const auto attributes = JsonObject(event.attributes(), 0, findings);
   std::vector<std::string> members = {
       "\"name\":" + JsonText(Checked(event.name(), findings)),
@@ -534,7 +534,7 @@ std::string Book::Event(const otlp::trace::v1::Span::Event& event, Findings& fin
 }
 
 std::string Book::Link(const otlp::trace::v1::Span::Link& link, Findings& findings) {
-  if (link.attributes_size() > x_options.attributes_max) findings.rejected = true;
+  if (link.attributes_size() > options_.attributes_max) findings.rejected = true;
   const auto attributes = JsonObject(link.attributes(), 0, findings);
   std::vector<std::string> members = {
       "\"trace_id\":" + JsonText(Hex(link.trace_id())),
@@ -620,7 +620,7 @@ template <typename Point>
 std::string Book::Exemplars(const Point& point, Findings& findings) {
   std::vector<std::string> all;
   for (const auto& exemplar : point.exemplars()) {
-    if (exemplar.filtered_attributes_size() > x_options.attributes_max) findings.rejected = true;
+    if (exemplar.filtered_attributes_size() > options_.attributes_max) findings.rejected = true;
     std::string value = "null";
     if (exemplar.has_as_int()) value = fmt::format("{}", exemplar.as_int());
     if (exemplar.has_as_double()) value = JsonReal(exemplar.as_double());

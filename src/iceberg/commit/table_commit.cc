@@ -1,0 +1,379 @@
+#include "iceberg/commit/table_commit.h"
+
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "iceberg/commit/parallel_writes.h"
+#include "iceberg/commit/table_append.h"
+
+namespace signaldb {
+
+namespace {
+
+constexpr std::string_view kModule = "iceberg";
+/// A metadata file may vanish between our look at the pointer and our read of it, if somebody
+/// commits and cleans up in between; more often than this it is no race.
+constexpr int kLoadAttemptsMax = 5;
+
+double Seconds(Nanos t) { return std::chrono::duration<double>(t).count(); }
+
+/// A file that could not be written says nothing of the tables: they are untouched.
+Error AsNotCommitted(Error error) {
+  if (error.kind == ErrorKind::kConflict || error.kind == ErrorKind::kUnknownOutcome) {
+    error.kind = ErrorKind::kUnavailable;
+  }
+  return error;
+}
+
+bool DeletesOldMetadata(const TableMetadata& metadata) {
+  const auto found = metadata.properties.find("write.metadata.delete-after-commit.enabled");
+  return found != metadata.properties.end() && found->second == "true";
+}
+
+}  // namespace
+
+TableCommitter::TableCommitter(const Collaborators& with, TableCommitterOptions options)
+    : catalog_(with.catalog),
+      io_(with.io),
+      clock_(with.clock),
+      random_(with.random),
+      events_(with.events),
+      cache_(with.cache),
+      options_(std::move(options)) {}
+
+Result<LoadedTable> TableCommitter::Load(const TableIdentifier& table) {
+  std::string location;
+  for (int attempt = 0; attempt < kLoadAttemptsMax; ++attempt) {
+    SIGNALDB_ASSIGN(std::string now, catalog_.MetadataLocation(table));
+    if (now == location) break;  // Looked twice, and it stays missing.
+    location = std::move(now);
+    Result<std::shared_ptr<const TableMetadata>> metadata = cache_.Metadata(io_, location);
+    if (metadata.has_value()) {
+      LoadedTable loaded{
+          .table = table, .metadata_location = location, .metadata = *std::move(metadata)};
+      cache_.NoteTable(loaded);
+      return loaded;
+    }
+    if (metadata.error().kind != ErrorKind::kNotFound) {
+      return std::unexpected(std::move(metadata).error());
+    }
+  }
+  return Fail(ErrorKind::kCorrupt,
+              fmt::format("the table's metadata file is missing; restore it or register another "
+                          "table={} location={}",
+                          table.ToText(), location));
+}
+
+Result<LoadedTable> TableCommitter::LoadForReading(const TableIdentifier& table) {
+  if (std::optional<LoadedTable> fresh = cache_.FreshTable(table)) return *std::move(fresh);
+  return Load(table);
+}
+
+Status TableCommitter::EnsureNamespace(const Namespace& levels) {
+  SIGNALDB_ASSIGN(const bool exists, catalog_.NamespaceExists(levels));
+  if (exists) return {};
+  const Status created = catalog_.CreateNamespace(levels, {});
+  // Somebody else was faster.
+  if (!created.has_value() && created.error().kind == ErrorKind::kConflict) return {};
+  return created;
+}
+
+Result<LoadedTable> TableCommitter::CreateOnce(const TableIdentifier& table,
+                                               const NewTable& definition) {
+  SIGNALDB_TRY(EnsureNamespace(table.levels));
+  NewTable filled = definition;
+  if (filled.table_uuid.empty()) filled.table_uuid = ToString(UuidV4(random_));
+  if (filled.now_ms == 0) filled.now_ms = ToMillis(clock_.WallNow());
+  SIGNALDB_ASSIGN(TableMetadata made, MakeTableMetadata(std::move(filled)));
+  auto metadata = std::make_shared<const TableMetadata>(std::move(made));
+  const std::string location =
+      NextMetadataLocation(*metadata, std::nullopt, ToString(UuidV4(random_)));
+  SIGNALDB_ASSIGN(const std::string bytes, EncodeMetadataFile(*metadata));
+  if (Status written = WriteFile(io_, location, bytes); !written.has_value()) {
+    std::ignore = io_.Delete(location);
+    return std::unexpected(AsNotCommitted(std::move(written).error()));
+  }
+  const PointerUpdate update{.table = table, .expected = std::nullopt, .next = location};
+  if (Status created = catalog_.Commit({&update, 1}); !created.has_value()) {
+    // Left behind as garbage at worst; the next look decides, not this reply.
+    if (created.error().kind != ErrorKind::kUnknownOutcome) std::ignore = io_.Delete(location);
+    return std::unexpected(std::move(created).error());
+  }
+  LoadedTable loaded{.table = table, .metadata_location = location, .metadata = metadata};
+  cache_.PutMetadata(location, metadata);
+  cache_.NoteTable(loaded);
+  events_.Log({.severity = Severity::kInfo,
+               .module = kModule,
+               .message = "table created",
+               .fields = {{"table", table.ToText()}, {"location", metadata->location}}});
+  return loaded;
+}
+
+Result<LoadedTable> TableCommitter::LoadOrCreate(const TableIdentifier& table,
+                                                 const NewTable& definition, std::stop_token stop) {
+  Error last{ErrorKind::kCancelled,
+             fmt::format("stopped before the table was read table={}", table.ToText())};
+  for (Backoff backoff(options_.retry, clock_, random_); backoff.Next(stop);) {
+    Result<LoadedTable> loaded = Load(table);
+    if (!loaded.has_value() && loaded.error().kind == ErrorKind::kNotFound) {
+      loaded = CreateOnce(table, definition);
+      // The winner's table is there now; no need to wait for it.
+      if (!loaded.has_value() && loaded.error().kind == ErrorKind::kConflict) loaded = Load(table);
+    }
+    if (loaded.has_value()) return loaded;
+    last = std::move(loaded).error();
+    if (!IsRetryable(last.kind)) break;
+  }
+  return std::unexpected(std::move(last));
+}
+
+/// One logical commit over its attempts; see TableCommitter.
+class TableCommitter::CommitRun {
+ public:
+  CommitRun(TableCommitter& owner, std::string commit_id, std::vector<TableChange> changes)
+      : owner_(owner), commit_id_(std::move(commit_id)) {
+    const TableAppend::Settings settings{
+        .summary = {{"signaldb.commit-id", commit_id_},
+                    {"engine-name", owner.options_.engine_name},
+                    {"engine-version", owner.options_.engine_version}}};
+    tables_.reserve(changes.size());
+    for (TableChange& change : changes) {
+      tables_.emplace_back(std::move(change), settings, owner.random_);
+    }
+  }
+
+  [[nodiscard]] Result<CommitReport> Run(std::stop_token stop) {
+    const Nanos begun = owner_.clock_.MonotonicNow();
+    Error last{ErrorKind::kCancelled,
+               fmt::format("stopped before the commit was attempted commit_id={}", commit_id_)};
+    Backoff backoff(owner_.options_.retry, owner_.clock_, owner_.random_);
+    while (backoff.Next(stop)) {
+      attempt_ = backoff.attempts();
+      if (attempt_ > 1) NoteRetry(last);
+      Result<CommitReport> report = AttemptOnce();
+      if (report.has_value()) {
+        NoteApplied(*report, begun);
+        return report;
+      }
+      last = std::move(report).error();
+      maybe_applied_ |= last.kind == ErrorKind::kUnknownOutcome;
+      if (given_up_ || !IsRetryable(last.kind)) break;
+    }
+    // Once unsure, stay unsure: a late request may still land after our last look at the tables.
+    if (maybe_applied_) {
+      last.kind = ErrorKind::kUnknownOutcome;
+    } else {
+      for (const TableAppend& table : tables_) Delete(table.Garbage(nullptr));
+    }
+    NoteFailed(last, begun);
+    return std::unexpected(std::move(last));
+  }
+
+ private:
+  [[nodiscard]] Result<CommitReport> AttemptOnce() {
+    std::vector<LoadedTable> bases;
+    for (const TableAppend& table : tables_) {
+      SIGNALDB_ASSIGN(LoadedTable base, owner_.Load(table.change().table));
+      bases.push_back(std::move(base));
+    }
+    // All tables were in each of our attempts, so one that has ours speaks for all.
+    for (std::size_t i = 0; i < tables_.size(); ++i) {
+      if (tables_[i].IsAppliedIn(bases[i])) return AppliedAsFound(std::move(bases));
+    }
+    SIGNALDB_ASSIGN(std::vector<TableAppend::Attempt> attempts, Prepare(bases));
+    SIGNALDB_TRY(WriteAll(attempts));
+    std::vector<PointerUpdate> updates;
+    for (const TableAppend::Attempt& attempt : attempts) updates.push_back(attempt.update);
+    SIGNALDB_TRY(owner_.catalog_.Commit(updates));
+    return AppliedAsWritten(bases, std::move(attempts));
+  }
+
+  [[nodiscard]] Result<std::vector<TableAppend::Attempt>> Prepare(
+      const std::vector<LoadedTable>& bases) {
+    const std::int64_t now_ms = ToMillis(owner_.clock_.WallNow());
+    std::vector<TableAppend::Attempt> attempts;
+    for (std::size_t i = 0; i < tables_.size(); ++i) {
+      Properties properties;
+      if (tables_[i].change().on_base) {
+        Result<Properties> wanted = tables_[i].change().on_base(*bases[i].metadata);
+        if (!wanted.has_value()) {
+          given_up_ = true;
+          return std::unexpected(std::move(wanted).error());
+        }
+        properties = *std::move(wanted);
+      }
+      Result<TableAppend::Attempt> attempt =
+          tables_[i].Prepare(owner_.io_, owner_.cache_, bases[i], properties, now_ms);
+      if (!attempt.has_value()) {
+        if (attempt.error().kind == ErrorKind::kNotFound ||
+            attempt.error().kind == ErrorKind::kCorrupt) {
+          return std::unexpected(WhyGone(bases[i], attempt.error()));
+        }
+        return std::unexpected(std::move(attempt).error());
+      }
+      attempts.push_back(*std::move(attempt));
+    }
+    return attempts;
+  }
+
+  /// A file of the base is missing or broken: either the base is no longer the base, and somebody
+  /// cleaned up after it, or the table is damaged.
+  [[nodiscard]] Error WhyGone(const LoadedTable& base, const Error& missing) const {
+    const Result<std::string> now = owner_.catalog_.MetadataLocation(base.table);
+    if (!now.has_value()) return now.error();
+    if (*now != base.metadata_location) {
+      return {ErrorKind::kConflict, "the table changed while it was read " + missing.message};
+    }
+    return {
+        ErrorKind::kCorrupt,
+        fmt::format("a file that the table refers to is missing or broken table={} cause=\"{}\"",
+                    base.table.ToText(), missing.message)};
+  }
+
+  [[nodiscard]] Status WriteAll(std::vector<TableAppend::Attempt>& attempts) {
+    std::vector<PendingFile> files;
+    for (TableAppend::Attempt& attempt : attempts) {
+      std::ranges::move(attempt.files, std::back_inserter(files));
+      attempt.files.clear();
+    }
+    Status written = WriteFiles(owner_.io_, files, owner_.options_.write_threads);
+    for (TableAppend& table : tables_) {
+      if (written.has_value()) {
+        table.FilesAreWritten();
+      } else {
+        table.FilesAreInDoubt();
+      }
+    }
+    if (!written.has_value()) return std::unexpected(AsNotCommitted(std::move(written).error()));
+    return {};
+  }
+
+  [[nodiscard]] CommitReport NewReport() const {
+    CommitReport report{.commit_id = commit_id_, .attempts = attempt_};
+    for (const TableAppend& table : tables_) report.snapshot_ids.push_back(table.snapshot_id());
+    return report;
+  }
+
+  [[nodiscard]] CommitReport AppliedAsFound(std::vector<LoadedTable> tables) {
+    CommitReport report = NewReport();
+    report.found_by_looking = true;
+    for (std::size_t i = 0; i < tables_.size(); ++i) Delete(tables_[i].Garbage(&tables[i]));
+    report.tables = std::move(tables);
+    return report;
+  }
+
+  [[nodiscard]] CommitReport AppliedAsWritten(const std::vector<LoadedTable>& bases,
+                                              std::vector<TableAppend::Attempt> attempts) {
+    CommitReport report = NewReport();
+    MetadataCache& cache = owner_.cache_;
+    for (std::size_t i = 0; i < attempts.size(); ++i) {
+      TableAppend::Attempt& attempt = attempts[i];
+      cache.PutMetadata(attempt.next.metadata_location, attempt.next.metadata);
+      if (attempt.manifests != nullptr) {
+        cache.PutManifestList(attempt.list_location, attempt.manifests);
+        if (const Snapshot* old = bases[i].metadata->current_snapshot(); old != nullptr) {
+          cache.Drop(old->manifest_list);
+        }
+      }
+      cache.Drop(bases[i].metadata_location);
+      cache.NoteTable(attempt.next);
+      Delete(tables_[i].Garbage(&attempt.next));
+      if (DeletesOldMetadata(*attempt.next.metadata)) Delete(attempt.fallen_off_the_log);
+      report.tables.push_back(std::move(attempt.next));
+    }
+    return report;
+  }
+
+  /// Failures leave garbage, which is harmless; they are not worth more than a line.
+  void Delete(const std::vector<std::string>& locations) {
+    for (const std::string& location : locations) {
+      const Status deleted = owner_.io_.Delete(location);
+      if (deleted.has_value()) continue;
+      owner_.events_.Log({.severity = Severity::kWarning,
+                          .module = kModule,
+                          .message = "a file that nothing refers to could not be deleted",
+                          .fields = {{"commit_id", commit_id_},
+                                     {"location", location},
+                                     {"error", deleted.error().message}}});
+    }
+  }
+
+  void NoteRetry(const Error& why) {
+    owner_.events_.Count("signaldb_writer_commit_retries_total", 1,
+                         {{"reason", ToString(why.kind)}});
+    owner_.events_.Log({.severity = Severity::kWarning,
+                        .module = kModule,
+                        .message = "commit is attempted again",
+                        .fields = {{"commit_id", commit_id_},
+                                   {"attempt", std::to_string(attempt_)},
+                                   {"reason", std::string(ToString(why.kind))},
+                                   {"error", why.message}}});
+  }
+
+  void NoteApplied(const CommitReport& report, Nanos begun) {
+    EventListener& events = owner_.events_;
+    events.Count("signaldb_writer_commits_total", 1, {{"outcome", "applied"}});
+    events.Observe("signaldb_writer_commit_duration_seconds",
+                   Seconds(owner_.clock_.MonotonicNow() - begun));
+    if (report.attempts > 1) events.Count("signaldb_writer_retry_success_total", 1);
+    if (maybe_applied_) {
+      events.Count("signaldb_writer_commit_reconciled_total", 1,
+                   {{"result", report.found_by_looking ? "applied" : "rejected"}});
+    }
+    for (std::size_t i = 0; i < tables_.size(); ++i) {
+      const std::string table = tables_[i].change().table.ToText();
+      events.Gauge("signaldb_writer_last_commit_timestamp_seconds",
+                   Seconds(owner_.clock_.WallNow()), {{"table", table}});
+      if (!events.Wants(kModule, Severity::kInfo)) continue;
+      events.Log({.severity = Severity::kInfo,
+                  .module = kModule,
+                  .message = "commit applied",
+                  .fields = {{"commit_id", commit_id_},
+                             {"table", table},
+                             {"attempt", std::to_string(report.attempts)},
+                             {"snapshot_id", std::to_string(report.snapshot_ids[i])},
+                             {"found_by_looking", report.found_by_looking ? "true" : "false"}}});
+    }
+  }
+
+  void NoteFailed(const Error& error, Nanos begun) {
+    const std::string_view outcome = error.kind == ErrorKind::kUnknownOutcome ? "unknown"
+                                     : error.kind == ErrorKind::kConflict     ? "conflict"
+                                                                              : "failed";
+    owner_.events_.Count("signaldb_writer_commits_total", 1, {{"outcome", outcome}});
+    owner_.events_.Observe("signaldb_writer_commit_duration_seconds",
+                           Seconds(owner_.clock_.MonotonicNow() - begun));
+  }
+
+  TableCommitter& owner_;
+  const std::string commit_id_;
+  std::vector<TableAppend> tables_;
+  int attempt_ = 0;
+  bool maybe_applied_ = false;
+  bool given_up_ = false;
+};
+
+Result<CommitReport> TableCommitter::Commit(const std::string& commit_id,
+                                            std::vector<TableChange> changes,
+                                            std::stop_token stop) {
+  std::set<TableIdentifier> seen;
+  for (const TableChange& change : changes) {
+    SIGNALDB_TRY(CheckTableIdentifier(change.table));
+    if (!seen.insert(change.table).second) {
+      return Fail(ErrorKind::kInvalid, fmt::format("a table stands twice in one commit table={}",
+                                                   change.table.ToText()));
+    }
+  }
+  if (changes.empty() || changes.size() > kPointerUpdatesMax) {
+    return Fail(ErrorKind::kInvalid, fmt::format("a commit takes 1 to {} tables tables={}",
+                                                 kPointerUpdatesMax, changes.size()));
+  }
+  CommitRun run(*this, commit_id, std::move(changes));
+  return run.Run(std::move(stop));
+}
+
+}  // namespace signaldb
