@@ -1,6 +1,7 @@
 #include "pipeline/ingest_pipeline.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 #include <utility>
@@ -93,14 +94,19 @@ void IngestPipeline::Accept(IngestRequest request, Done done) {
   request.hold.Resize(bytes + static_cast<std::int64_t>(request.body.size()));
   DecodedMessage message =
       MessageOf(*std::move(decoded), request.received_at, std::move(request.hold));
-  LogRecord record{.header = EncodeLogEntryHeader({.tenant = request.tenant,
-                                                   .dataset = request.dataset,
-                                                   .signal = request.signal,
-                                                   .encoding = request.encoding,
-                                                   .received_at = request.received_at,
-                                                   .request_id = request.request_id}),
-                   .body = request.body,
-                   .body_owner = std::move(request.owner)};
+  LogRecord record{
+      .header = EncodeLogEntryHeader({.tenant = request.tenant,
+                                      .dataset = request.dataset,
+                                      .signal = request.signal,
+                                      .encoding = request.encoding,
+                                      .received_at = request.received_at,
+                                      .request_id = request.request_id,
+                                      .depth_max = decode_.depth_max,
+                                      .attributes_max = decode_.attributes_max,
+                                      .timestamp_min = decode_.timestamp_min,
+                                      .timestamp_future_max = decode_.timestamp_future_max}),
+      .body = request.body,
+      .body_owner = std::move(request.owner)};
   log_.Append(std::move(record),
               [this, bytes, dataset = std::move(dataset), message = std::move(message),
                answer = std::move(answer), request_id = std::move(request.request_id),
@@ -204,8 +210,13 @@ Status IngestPipeline::Recover(const CoverageLookup& coverage, PoisonShelf& pois
       return Fail(ErrorKind::kCancelled, "stopped while replaying the log");
     const Result<LogEntryHeader> header = DecodeLogEntryHeader(header_bytes);
     if (!header) return SetAside(poison, position, header_bytes, body, header.error());
-    DecodeOptions options = decode_;
-    options.received_at = header->received_at;
+    // By the limits of the day it was answered: what was acknowledged then is not rejected now.
+    const DecodeOptions options{.received_at = header->received_at,
+                                .timestamp_min = header->timestamp_min,
+                                .timestamp_future_max = header->timestamp_future_max,
+                                .records_max = std::numeric_limits<std::int64_t>::max(),
+                                .depth_max = header->depth_max,
+                                .attributes_max = header->attributes_max};
     Result<DecodedRequest> decoded = DecodeOtlp(header->signal, header->encoding, body, options);
     if (!decoded) return SetAside(poison, position, header_bytes, body, decoded.error());
     const DatasetId dataset{header->tenant, header->dataset};

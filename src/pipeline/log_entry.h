@@ -1,10 +1,12 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "base/clock.h"
 #include "signaldb/result.h"
+#include "telemetry/decode.h"
 #include "telemetry/ingest.h"
 #include "telemetry/signal.h"
 
@@ -18,13 +20,20 @@ struct LogEntryHeader {
   OtlpEncoding encoding = OtlpEncoding::kProtobuf;
   Nanos received_at{0};
   std::string request_id;
+  /// What decided about each record when the request was answered: a replay under a changed
+  /// configuration must keep what was acknowledged, and reject what was rejected.
+  int depth_max = DecodeOptions{}.depth_max;
+  std::int64_t attributes_max = DecodeOptions{}.attributes_max;
+  Nanos timestamp_min = DecodeOptions{}.timestamp_min;
+  Nanos timestamp_future_max = DecodeOptions{}.timestamp_future_max;
 
   friend bool operator==(const LogEntryHeader&, const LogEntryHeader&) = default;
 };
 
-/// Format: version 1, signal, encoding (a byte each), received_at (8 bytes, little-endian
-/// nanoseconds), then tenant, dataset and request id, each behind a length byte. Strings beyond 255
-/// bytes do not come this far; they are cut.
+/// Format: version 2, signal, encoding (a byte each), then received_at, depth_max, attributes_max,
+/// timestamp_min and timestamp_future_max (8 bytes each, little-endian; times in nanoseconds), then
+/// tenant, dataset and request id, each behind a length byte. Strings beyond 255 bytes do not come
+/// this far; they are cut.
 [[nodiscard]] std::string EncodeLogEntryHeader(const LogEntryHeader& header);
 
 /// Errors: kCorrupt (not such a header, or names that no receiver would have let in).

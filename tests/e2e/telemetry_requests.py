@@ -44,6 +44,7 @@ class Requests:
             record.severity_number = 9
             record.body.string_value = identity
             attribute(record.attributes, "http.route", "/checkout")
+            attribute(record.attributes, "http.request.method", "GET")
         return request
 
     def _traces(self, ids):

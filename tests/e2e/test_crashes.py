@@ -100,3 +100,18 @@ def test_a_kill_between_acknowledgement_and_commit_loses_nothing(tmp_path):
         writer.flush()
         assert writer.record_ids() == Counter(sent), "a second recovery must not write the rows again"
         writer.stop()
+
+
+def test_a_limit_lowered_after_a_crash_rejects_nothing_that_was_acknowledged(tmp_path):
+    writer = Writer(tmp_path, commit__interval="1h")
+    path, body, ids = Requests("before-the-limit").next("logs")
+    with writer:
+        reply = requests.post(f"http://{writer.http}{path}", data=body,
+                              headers={"Content-Type": "application/x-protobuf"}, timeout=10)
+        assert reply.status_code == 200
+        writer.kill()
+        writer.settings |= {"ingest.attributes_max": 1, "ingest.records_max": 1, "ingest.depth_max": 1}
+        writer.start()
+        writer.flush()
+        assert writer.record_ids() == Counter(ids)
+        writer.stop()

@@ -15,7 +15,11 @@ const LogEntryHeader kHeader{.tenant = "acme",
                              .signal = Signal::kMetrics,
                              .encoding = OtlpEncoding::kJson,
                              .received_at = Nanos(1'790'000'000'123'456'789),
-                             .request_id = "0193-xyz"};
+                             .request_id = "0193-xyz",
+                             .depth_max = 7,
+                             .attributes_max = 123'456'789'012,
+                             .timestamp_min = Nanos(-5),
+                             .timestamp_future_max = Nanos(99)};
 
 TEST(LogEntryHeader, ComesBackAsItWas) {
   EXPECT_THAT(DecodeLogEntryHeader(EncodeLogEntryHeader(kHeader)), IsOkAnd(kHeader));
