@@ -182,7 +182,7 @@ def test_a_full_log_asks_to_retry_and_empties_itself(tmp_path):
             assert refused > 5, "the log never became full"
             with grpc.insecure_channel(writer.grpc) as channel:
                 with pytest.raises(grpc.RpcError) as error:
-                    LogsServiceStub(channel).Export(supply._logs(["never"] * 100), timeout=10)
+                    LogsServiceStub(channel).Export(supply._logs(["never, larger than what may still fit"] * 400), timeout=10)
                 assert error.value.code() == grpc.StatusCode.UNAVAILABLE
             status, why = readiness(writer)
             assert status == 503
