@@ -165,6 +165,19 @@ def test_a_stop_during_recovery_exits_0(tmp_path):
         writer.stop()
 
 
+def send_until_refused(writer, supply, records, requests_max, otherwise):
+    """Sends until more than five requests were refused; what was acknowledged."""
+    sent, refused = [], 0
+    for _ in range(requests_max):
+        ids = send(writer, supply, records)
+        sent += ids or []
+        refused += ids is None
+        if refused > 5:
+            break
+    assert refused > 5, otherwise
+    return sent
+
+
 def test_a_full_log_asks_to_retry_and_empties_itself(tmp_path):
     with Writer(tmp_path, commit__interval="50ms", catalog_pool__connection_timeout_ms="100",
                 log__bytes_max="1MiB", log__segment_bytes="64KiB") as writer:
@@ -172,14 +185,7 @@ def test_a_full_log_asks_to_retry_and_empties_itself(tmp_path):
         sent = send(writer, supply)
         writer.flush()
         with locked_catalog(writer):
-            refused = 0
-            for _ in range(2000):
-                ids = send(writer, supply, 100)
-                sent += ids or []
-                refused += ids is None
-                if refused > 5:
-                    break
-            assert refused > 5, "the log never became full"
+            sent += send_until_refused(writer, supply, 100, 2000, "the log never became full")
             with grpc.insecure_channel(writer.grpc) as channel:
                 with pytest.raises(grpc.RpcError) as error:
                     LogsServiceStub(channel).Export(supply._logs(["never, larger than what may still fit"] * 400), timeout=10)
@@ -204,14 +210,7 @@ def test_an_exhausted_memory_budget_asks_to_retry(tmp_path):
         sent = send(writer, supply)
         writer.flush()
         with locked_catalog(writer):
-            refused = 0
-            for _ in range(1000):
-                ids = send(writer, supply, 200)
-                sent += ids or []
-                refused += ids is None
-                if refused > 5:
-                    break
-            assert refused > 5, "the budget was never exhausted"
+            sent += send_until_refused(writer, supply, 200, 1000, "the budget was never exhausted")
             status, why = readiness(writer)
             assert status == 503
             assert "memory" in why or "commits" in why
