@@ -274,14 +274,7 @@ def test_a_full_disk_of_the_log(tmp_path):
                 while True:
                     file.write(os.urandom(4096))
                     file.flush()
-            refused = 0
-            for _ in range(300):
-                ids = send(writer, supply, 100)
-                sent += ids or []
-                refused += ids is None
-                if refused > 5:
-                    break
-            assert refused > 5
+            sent += send_until_refused(writer, supply, 100, 300, "the disk never became full")
             status, why = readiness(writer)
             assert status == 503 and "log" in why
             filler.unlink()
