@@ -81,8 +81,8 @@ Tables DecodeRows(Signal signal) {
         signal, {.seed = static_cast<std::uint64_t>(i + 1),
                  .records = kRecords,
                  .first_sequence = static_cast<std::uint64_t>(i) * kRecords});
-    auto decoded = DecodeOtlp(signal, OtlpEncoding::kProtobuf, testing::AsBytes(body),
-                              {.received_at = SystemClock().WallNow()});
+    auto decoded = DecodeMessage(signal, MessageEncoding::kProtobuf, testing::AsBytes(body),
+                                 {.received_at = SystemClock().WallNow()});
     SIGNALDB_ASSERT(decoded.has_value());
     for (const DecodedTable& table : decoded->tables)
       batches[table.table].push_back(Plain(*table.rows));

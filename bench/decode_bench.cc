@@ -8,12 +8,12 @@ namespace signaldb {
 namespace {
 
 /// Decodes requests of `records` records each; the counters say what one record costs and takes.
-void DecodeRequests(benchmark::State& state, Signal signal, OtlpEncoding encoding) {
+void DecodeRequests(benchmark::State& state, Signal signal, MessageEncoding encoding) {
   const auto records = static_cast<int>(state.range(0));
   const auto body = testing::MakeOtlpRequest(signal, {.records = records});
   const DecodeOptions options{.received_at = Nanos{1'764'000'000'000'000'000}};
   for (auto _ : state) {
-    auto decoded = DecodeOtlp(signal, encoding, testing::AsBytes(body), options);
+    auto decoded = DecodeMessage(signal, encoding, testing::AsBytes(body), options);
     if (!decoded.has_value() || decoded->accepted != records) {
       state.SkipWithError("the request was not decoded");
       return;
@@ -26,10 +26,10 @@ void DecodeRequests(benchmark::State& state, Signal signal, OtlpEncoding encodin
   state.counters["bytes_per_record"] = static_cast<double>(body.size()) / records;
 }
 
-#define SIGNALDB_DECODE_BENCH(name, signal)                                        \
-  BENCHMARK_CAPTURE(DecodeRequests, name, Signal::signal, OtlpEncoding::kProtobuf) \
-      ->Arg(100)                                                                   \
-      ->Arg(1'000)                                                                 \
+#define SIGNALDB_DECODE_BENCH(name, signal)                                           \
+  BENCHMARK_CAPTURE(DecodeRequests, name, Signal::signal, MessageEncoding::kProtobuf) \
+      ->Arg(100)                                                                      \
+      ->Arg(1'000)                                                                    \
       ->Arg(10'000)
 
 SIGNALDB_DECODE_BENCH(logs, kLogs);

@@ -63,8 +63,8 @@ std::vector<std::shared_ptr<arrow::RecordBatch>> DecodedBatches(Signal signal, T
     DecodeOptions options;
     options.received_at = Nanos(static_cast<std::int64_t>(sample.first_time_unix_nano));
     const std::string request = testing::MakeOtlpRequest(signal, sample);
-    const auto decoded =
-        Check(DecodeOtlp(signal, OtlpEncoding::kProtobuf, testing::AsBytes(request), options));
+    const auto decoded = Check(
+        DecodeMessage(signal, MessageEncoding::kProtobuf, testing::AsBytes(request), options));
     for (const DecodedTable& table : decoded.tables) {
       if (table.table == kind) batches.push_back(table.rows);
     }

@@ -80,7 +80,7 @@ void IngestPipeline::Accept(IngestRequest request, Done done) {
   DecodeOptions options = decode_;
   options.received_at = request.received_at;
   Result<DecodedRequest> decoded =
-      DecodeOtlp(request.signal, request.encoding, request.body, options);
+      DecodeMessage(request.signal, request.encoding, request.body, options);
   if (!decoded) return done(Refusal(std::move(decoded).error()));
   if (Status hours = CheckHours(*decoded); !hours) return done(Refusal(std::move(hours).error()));
   Count(request.signal, *decoded);
@@ -217,7 +217,7 @@ Status IngestPipeline::Recover(const CoverageLookup& coverage, PoisonShelf& pois
                                 .records_max = std::numeric_limits<std::int64_t>::max(),
                                 .depth_max = header->depth_max,
                                 .attributes_max = header->attributes_max};
-    Result<DecodedRequest> decoded = DecodeOtlp(header->signal, header->encoding, body, options);
+    Result<DecodedRequest> decoded = DecodeMessage(header->signal, header->encoding, body, options);
     if (!decoded) return SetAside(poison, position, header_bytes, body, decoded.error());
     const DatasetId dataset{header->tenant, header->dataset};
     const std::int64_t bytes = BytesOf(*decoded);

@@ -79,7 +79,7 @@ Result<LogEntryHeader> DecodeLogEntryHeader(std::string_view bytes) {
   const auto dataset = tenant ? TakeString(rest) : std::nullopt;
   const auto request_id = dataset ? TakeString(rest) : std::nullopt;
   if (!request_id || !rest.empty() || signal > static_cast<std::uint8_t>(Signal::kMetrics) ||
-      encoding > static_cast<std::uint8_t>(OtlpEncoding::kJson) || depth_max < 0 ||
+      encoding > static_cast<std::uint8_t>(MessageEncoding::kJson) || depth_max < 0 ||
       depth_max > kDepthMax || !IsValidTenantOrDataset(*tenant) ||
       !IsValidTenantOrDataset(*dataset)) {
     return Fail(ErrorKind::kCorrupt,
@@ -88,7 +88,7 @@ Result<LogEntryHeader> DecodeLogEntryHeader(std::string_view bytes) {
   return LogEntryHeader{.tenant = *tenant,
                         .dataset = *dataset,
                         .signal = static_cast<Signal>(signal),
-                        .encoding = static_cast<OtlpEncoding>(encoding),
+                        .encoding = static_cast<MessageEncoding>(encoding),
                         .received_at = Nanos(NumberAt(bytes, 0)),
                         .request_id = *request_id,
                         .depth_max = static_cast<int>(depth_max),

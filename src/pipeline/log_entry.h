@@ -17,7 +17,7 @@ struct LogEntryHeader {
   std::string tenant;
   std::string dataset;
   Signal signal = Signal::kLogs;
-  OtlpEncoding encoding = OtlpEncoding::kProtobuf;
+  MessageEncoding encoding = MessageEncoding::kProtobuf;
   Nanos received_at{0};
   std::string request_id;
   /// What decided about each record when the request was answered: a replay under a changed

@@ -51,8 +51,9 @@ Result<DecodedRequest> DecodeProtobuf(Signal signal, std::string_view body,
 
 }  // namespace
 
-Result<DecodedRequest> DecodeOtlp(Signal signal, OtlpEncoding encoding,
-                                  std::span<const std::byte> body, const DecodeOptions& options) {
+Result<DecodedRequest> DecodeMessage(Signal signal, MessageEncoding encoding,
+                                     std::span<const std::byte> body,
+                                     const DecodeOptions& options) {
   if (body.size() > kBodyBytesMax) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("request is too long to decode, send smaller batches bytes={} "
@@ -60,7 +61,7 @@ Result<DecodedRequest> DecodeOtlp(Signal signal, OtlpEncoding encoding,
                             body.size(), kBodyBytesMax));
   }
   const std::string_view bytes(reinterpret_cast<const char*>(body.data()), body.size());
-  if (encoding == OtlpEncoding::kProtobuf) return DecodeProtobuf(signal, bytes, options);
+  if (encoding == MessageEncoding::kProtobuf) return DecodeProtobuf(signal, bytes, options);
   SIGNALDB_ASSIGN(const std::string transcoded, OtlpJsonToProtobuf(signal, bytes));
   return DecodeProtobuf(signal, transcoded, options);
 }

@@ -52,14 +52,14 @@ struct DecodedRequest {
   std::vector<Note> notes;
 };
 
-/// Decodes an Export{Trace,Logs,Metrics}ServiceRequest into Arrow rows in a single pass.
+/// Decodes one request, in whatever encoding it came, into Arrow rows.
 ///
 /// Total: every well-formed record gives a row or a counted rejection. The same bytes and options
 /// always give the same rows, so that a replay of the log writes what the first pass would have.
 ///
 /// Errors: kInvalid (not a well-formed message, or above `records_max`).
-[[nodiscard]] Result<DecodedRequest> DecodeOtlp(Signal signal, OtlpEncoding encoding,
-                                                std::span<const std::byte> body,
-                                                const DecodeOptions& options);
+[[nodiscard]] Result<DecodedRequest> DecodeMessage(Signal signal, MessageEncoding encoding,
+                                                   std::span<const std::byte> body,
+                                                   const DecodeOptions& options);
 
 }  // namespace signaldb

@@ -16,16 +16,20 @@
 
 namespace signaldb {
 
-enum class OtlpEncoding : std::uint8_t { kProtobuf = 0, kJson = 1 };
+/// How the body of a request is written. The numbers are in the durable log: never reuse one.
+enum class MessageEncoding : std::uint8_t {
+  kProtobuf = 0,  ///< An OTLP Export*ServiceRequest.
+  kJson = 1,      ///< The same as OTLP/JSON.
+};
 
-/// One OTLP export request, decompressed, as a receiver hands it over.
+/// One request, decompressed, as a receiver hands it over.
 struct IngestRequest {
   std::string tenant;   ///< Validated (telemetry/names.h).
   std::string dataset;  ///< Validated.
   Signal signal = Signal::kLogs;
-  OtlpEncoding encoding = OtlpEncoding::kProtobuf;
+  MessageEncoding encoding = MessageEncoding::kProtobuf;
   std::shared_ptr<const void> owner;  ///< Keeps `body` alive.
-  std::span<const std::byte> body;    ///< The Export*ServiceRequest message.
+  std::span<const std::byte> body;    ///< What `encoding` says.
   Nanos received_at{
       0};  ///< Wall clock; travels with the message, so that a replay gives the same rows.
   std::string request_id;   ///< On every log line that concerns the request.

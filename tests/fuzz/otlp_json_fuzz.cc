@@ -47,14 +47,14 @@ constexpr std::string_view kMetrics = R"json({"resourceMetrics":[{"scopeMetrics"
 void RunInput(std::string_view input) {
   FuzzInput in(input);
   const Signal signal = SignalOf(in.TakeByte());
-  const bool accepted = CheckDecoding(signal, OtlpEncoding::kJson, in.rest());
+  const bool accepted = CheckDecoding(signal, MessageEncoding::kJson, in.rest());
   const auto protobuf = OtlpJsonToProtobuf(signal, in.rest());
   if (!protobuf.has_value()) {
     SIGNALDB_ASSERT(!accepted);
     return;
   }
   // What we write ourselves is well-formed, and not much longer than what came.
-  SIGNALDB_ASSERT(CheckDecoding(signal, OtlpEncoding::kProtobuf, *protobuf));
+  SIGNALDB_ASSERT(CheckDecoding(signal, MessageEncoding::kProtobuf, *protobuf));
   SIGNALDB_ASSERT(protobuf->size() <= 16 * in.rest().size());
 }
 

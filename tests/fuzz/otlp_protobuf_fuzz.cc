@@ -10,7 +10,7 @@ namespace signaldb::testing {
 void RunInput(std::string_view input) {
   FuzzInput in(input);
   const Signal signal = SignalOf(in.TakeByte());
-  CheckDecoding(signal, OtlpEncoding::kProtobuf, in.rest());
+  CheckDecoding(signal, MessageEncoding::kProtobuf, in.rest());
 }
 
 std::vector<std::string> SeedInputs() {

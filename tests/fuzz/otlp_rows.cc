@@ -38,9 +38,9 @@ void CheckSame(const DecodedRequest& a, const DecodedRequest& b) {
 
 }  // namespace
 
-bool CheckDecoding(Signal signal, OtlpEncoding encoding, std::string_view body) {
-  const auto request = DecodeOtlp(signal, encoding, AsBytes(body), FuzzOptions());
-  const auto again = DecodeOtlp(signal, encoding, AsBytes(body), FuzzOptions());
+bool CheckDecoding(Signal signal, MessageEncoding encoding, std::string_view body) {
+  const auto request = DecodeMessage(signal, encoding, AsBytes(body), FuzzOptions());
+  const auto again = DecodeMessage(signal, encoding, AsBytes(body), FuzzOptions());
   SIGNALDB_ASSERT(request.has_value() == again.has_value());
   if (!request.has_value()) {
     SIGNALDB_ASSERT(request.error().kind == ErrorKind::kInvalid);

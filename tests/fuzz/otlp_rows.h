@@ -10,7 +10,7 @@ namespace signaldb::testing {
 /// takes for valid, and counts and rows are within what `records_most` bytes could say.
 ///
 /// Returns whether the request was accepted.
-bool CheckDecoding(Signal signal, OtlpEncoding encoding, std::string_view body);
+bool CheckDecoding(Signal signal, MessageEncoding encoding, std::string_view body);
 
 /// One of the three signals.
 [[nodiscard]] Signal SignalOf(unsigned number);

@@ -35,7 +35,7 @@ grpc::Status StatusOf(const OtlpAnswer& answer) {
   const RpcCode code = RpcCodeOf(answer.outcome);
   std::string details;
   if (answer.retry_after.count() > 0) {
-    details = RenderRpcStatus(OtlpEncoding::kProtobuf, code, answer);
+    details = RenderRpcStatus(MessageEncoding::kProtobuf, code, answer);
   }
   return {static_cast<grpc::StatusCode>(code), SafeMessage(answer.message), details};
 }
@@ -138,7 +138,7 @@ class ExportCall final : public grpc::ServerGenericBidiReactor {
     IngestRequest request;
     request.tenant = std::move(route_.tenant);
     request.dataset = std::move(route_.dataset);
-    request.encoding = OtlpEncoding::kProtobuf;
+    request.encoding = MessageEncoding::kProtobuf;
     request.body = received->bytes;
     request.owner = std::move(received->owner);
     request.hold = std::move(received->hold);
@@ -185,7 +185,7 @@ class ExportCall final : public grpc::ServerGenericBidiReactor {
       Finish(StatusOf(answer));
       return;
     }
-    const grpc::Slice bytes(RenderExportResponse(OtlpEncoding::kProtobuf, signal_, answer));
+    const grpc::Slice bytes(RenderExportResponse(MessageEncoding::kProtobuf, signal_, answer));
     response_ = grpc::ByteBuffer(&bytes, 1);
     StartWriteAndFinish(&response_, grpc::WriteOptions(), grpc::Status::OK);
   }

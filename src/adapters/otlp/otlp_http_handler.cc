@@ -17,15 +17,15 @@ namespace {
 /// What the head of a request says.
 struct Export {
   Signal signal = Signal::kLogs;
-  OtlpEncoding encoding = OtlpEncoding::kProtobuf;
+  MessageEncoding encoding = MessageEncoding::kProtobuf;
   ContentCoding coding = ContentCoding::kIdentity;
   OtlpRoute route;
 };
 
 constexpr int kNotFoundCode = 5;
 
-std::string_view ContentTypeOf(OtlpEncoding encoding) {
-  return encoding == OtlpEncoding::kJson ? "application/json" : "application/x-protobuf";
+std::string_view ContentTypeOf(MessageEncoding encoding) {
+  return encoding == MessageEncoding::kJson ? "application/json" : "application/x-protobuf";
 }
 
 std::optional<Signal> SignalOf(std::string_view path) {
@@ -41,11 +41,11 @@ std::string_view Trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
-std::optional<OtlpEncoding> EncodingOf(const HttpHeaders& headers) {
+std::optional<MessageEncoding> EncodingOf(const HttpHeaders& headers) {
   const std::string_view value = headers.Find("content-type").value_or("");
   const std::string_view type = Trimmed(value.substr(0, value.find(';')));
-  if (HttpHeaders::SameName(type, "application/x-protobuf")) return OtlpEncoding::kProtobuf;
-  if (HttpHeaders::SameName(type, "application/json")) return OtlpEncoding::kJson;
+  if (HttpHeaders::SameName(type, "application/x-protobuf")) return MessageEncoding::kProtobuf;
+  if (HttpHeaders::SameName(type, "application/json")) return MessageEncoding::kJson;
   return std::nullopt;
 }
 
@@ -88,7 +88,7 @@ int HttpStatusOf(OtlpOutcome outcome) {
   return 500;
 }
 
-HttpResponse Render(const OtlpCall& call, OtlpEncoding encoding, const OtlpAnswer& answer) {
+HttpResponse Render(const OtlpCall& call, MessageEncoding encoding, const OtlpAnswer& answer) {
   HttpResponse response;
   response.status = HttpStatusOf(answer.outcome);
   response.content_type = ContentTypeOf(encoding);
@@ -104,7 +104,7 @@ HttpResponse Render(const OtlpCall& call, OtlpEncoding encoding, const OtlpAnswe
   return response;
 }
 
-HttpResponse NotFound(OtlpEncoding encoding) {
+HttpResponse NotFound(MessageEncoding encoding) {
   HttpResponse response;
   response.status = 404;
   response.content_type = ContentTypeOf(encoding);
@@ -162,7 +162,7 @@ OtlpAnswer AnswerOf(const OtlpReceiver& receiver, DecompressFailure failure) {
 }  // namespace
 
 std::expected<HttpAdmission, HttpResponse> OtlpHttpHandler::Admit(const HttpRequestHead& head) {
-  const OtlpEncoding encoding = EncodingOf(head.headers).value_or(OtlpEncoding::kJson);
+  const MessageEncoding encoding = EncodingOf(head.headers).value_or(MessageEncoding::kJson);
   const auto signal = SignalOf(head.path);
   if (!signal) return std::unexpected(NotFound(encoding));
   const auto refuse = [&](const Refusal& refusal) {
@@ -187,7 +187,7 @@ HttpResponse OtlpHttpHandler::Refuse(const HttpRequestHead& head, BufferRefusal 
                                 ? receiver_.TooLarge()
                                 : receiver_.Unavailable("out of memory for requests; retry later");
   receiver_.End(call, answer);
-  return Render(call, EncodingOf(head.headers).value_or(OtlpEncoding::kJson), answer);
+  return Render(call, EncodingOf(head.headers).value_or(MessageEncoding::kJson), answer);
 }
 
 void OtlpHttpHandler::Handle(HttpRequest http, Done done) {

@@ -30,9 +30,10 @@ std::string_view RejectedField(Signal signal) {
 
 }  // namespace
 
-std::string RenderExportResponse(OtlpEncoding encoding, Signal signal, const OtlpAnswer& answer) {
+std::string RenderExportResponse(MessageEncoding encoding, Signal signal,
+                                 const OtlpAnswer& answer) {
   const bool partial = answer.rejected > 0 || !answer.message.empty();
-  if (encoding == OtlpEncoding::kProtobuf) {
+  if (encoding == MessageEncoding::kProtobuf) {
     std::string bytes;
     if (!partial) return bytes;
     protozero::pbf_writer response(bytes);
@@ -60,10 +61,10 @@ std::string RenderExportResponse(OtlpEncoding encoding, Signal signal, const Otl
   return {buffer.GetString(), buffer.GetSize()};
 }
 
-std::string RenderRpcStatus(OtlpEncoding encoding, RpcCode code, const OtlpAnswer& answer) {
+std::string RenderRpcStatus(MessageEncoding encoding, RpcCode code, const OtlpAnswer& answer) {
   const std::string message = SafeMessage(answer.message);
   const bool retry = answer.retry_after.count() > 0;
-  if (encoding == OtlpEncoding::kProtobuf) {
+  if (encoding == MessageEncoding::kProtobuf) {
     std::string bytes;
     protozero::pbf_writer status(bytes);
     status.add_int32(1, static_cast<int>(code));

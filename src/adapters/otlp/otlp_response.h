@@ -11,11 +11,11 @@ namespace signaldb {
 
 /// An Export*ServiceResponse: with `partial_success` only if something was rejected or there is a
 /// warning. `answer` is kAccepted.
-[[nodiscard]] std::string RenderExportResponse(OtlpEncoding encoding, Signal signal,
+[[nodiscard]] std::string RenderExportResponse(MessageEncoding encoding, Signal signal,
                                                const OtlpAnswer& answer);
 
 /// A google.rpc.Status; with a RetryInfo if `answer` says when to retry.
-[[nodiscard]] std::string RenderRpcStatus(OtlpEncoding encoding, RpcCode code,
+[[nodiscard]] std::string RenderRpcStatus(MessageEncoding encoding, RpcCode code,
                                           const OtlpAnswer& answer);
 
 /// `text` as protobuf and JSON strings must be: UTF-8 (foreign bytes become '?'), and not long.

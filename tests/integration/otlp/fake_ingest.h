@@ -17,7 +17,7 @@ struct SeenRequest {
   std::string tenant;
   std::string dataset;
   Signal signal;
-  OtlpEncoding encoding;
+  MessageEncoding encoding;
   std::string body;
   std::string request_id;
   std::int64_t held;

@@ -31,7 +31,7 @@ class PrintingIngest final : public Ingest {
     }
     fmt::print(R"({{"tenant":"{}","dataset":"{}","signal":"{}","json":{},"id":"{}","body":"{}"}})",
                request.tenant, request.dataset, ToString(request.signal),
-               request.encoding == OtlpEncoding::kJson, request.request_id, hex);
+               request.encoding == MessageEncoding::kJson, request.request_id, hex);
     fmt::print("\n");
     std::fflush(stdout);
     done(AnswerFor(request.dataset));

@@ -21,22 +21,22 @@ TEST(OtlpHttp, HandsOverWhatItReceivesAndAnswersInKind) {
     std::string_view path;
     std::string_view content_type;
     Signal signal;
-    OtlpEncoding encoding;
+    MessageEncoding encoding;
     std::string_view answer_type;
     std::string_view answer;
   };
   static constexpr Case kCases[] = {
-      {"traces", "/v1/traces", "application/x-protobuf", Signal::kTraces, OtlpEncoding::kProtobuf,
-       "application/x-protobuf", ""},
-      {"logs", "/v1/logs", "application/x-protobuf", Signal::kLogs, OtlpEncoding::kProtobuf,
+      {"traces", "/v1/traces", "application/x-protobuf", Signal::kTraces,
+       MessageEncoding::kProtobuf, "application/x-protobuf", ""},
+      {"logs", "/v1/logs", "application/x-protobuf", Signal::kLogs, MessageEncoding::kProtobuf,
        "application/x-protobuf", ""},
       {"metrics", "/v1/metrics", "application/x-protobuf", Signal::kMetrics,
-       OtlpEncoding::kProtobuf, "application/x-protobuf", ""},
-      {"json", "/v1/logs", "application/json", Signal::kLogs, OtlpEncoding::kJson,
+       MessageEncoding::kProtobuf, "application/x-protobuf", ""},
+      {"json", "/v1/logs", "application/json", Signal::kLogs, MessageEncoding::kJson,
        "application/json", "{}"},
       {"json with charset", "/v1/logs", "Application/JSON ; charset=utf-8", Signal::kLogs,
-       OtlpEncoding::kJson, "application/json", "{}"},
-      {"query ignored", "/v1/logs?x=%00", "application/json", Signal::kLogs, OtlpEncoding::kJson,
+       MessageEncoding::kJson, "application/json", "{}"},
+      {"query ignored", "/v1/logs?x=%00", "application/json", Signal::kLogs, MessageEncoding::kJson,
        "application/json", "{}"},
   };
   for (const Case& c : kCases) {

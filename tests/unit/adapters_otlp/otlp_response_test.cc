@@ -39,24 +39,24 @@ TEST(OtlpResponse, RendersExportResponses) {
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);
-    EXPECT_EQ(RenderExportResponse(OtlpEncoding::kProtobuf, c.signal, c.answer), c.protobuf);
-    EXPECT_EQ(RenderExportResponse(OtlpEncoding::kJson, c.signal, c.answer), c.json);
+    EXPECT_EQ(RenderExportResponse(MessageEncoding::kProtobuf, c.signal, c.answer), c.protobuf);
+    EXPECT_EQ(RenderExportResponse(MessageEncoding::kJson, c.signal, c.answer), c.json);
   }
 }
 
 TEST(OtlpResponse, RendersErrorsWithWhenToRetry) {
   OtlpAnswer answer;
   answer.message = "full";
-  EXPECT_EQ(RenderRpcStatus(OtlpEncoding::kProtobuf, RpcCode::kInvalidArgument, answer),
+  EXPECT_EQ(RenderRpcStatus(MessageEncoding::kProtobuf, RpcCode::kInvalidArgument, answer),
             "\x08\x03\x12\x04"s + "full");
-  EXPECT_EQ(RenderRpcStatus(OtlpEncoding::kJson, RpcCode::kInvalidArgument, answer),
+  EXPECT_EQ(RenderRpcStatus(MessageEncoding::kJson, RpcCode::kInvalidArgument, answer),
             R"({"code":3,"message":"full"})");
   answer.retry_after = std::chrono::seconds(7);
   const std::string type = "type.googleapis.com/google.rpc.RetryInfo";
-  EXPECT_EQ(RenderRpcStatus(OtlpEncoding::kProtobuf, RpcCode::kUnavailable, answer),
+  EXPECT_EQ(RenderRpcStatus(MessageEncoding::kProtobuf, RpcCode::kUnavailable, answer),
             "\x08\x0e\x12\x04"s + "full" + "\x1a\x30\x0a\x28" + type + "\x12\x04\x0a\x02\x08\x07");
   EXPECT_EQ(
-      RenderRpcStatus(OtlpEncoding::kJson, RpcCode::kUnavailable, answer),
+      RenderRpcStatus(MessageEncoding::kJson, RpcCode::kUnavailable, answer),
       R"({"code":14,"message":"full","details":[{"@type":")" + type + R"(","retryDelay":"7s"}]})");
 }
 
@@ -65,7 +65,7 @@ TEST(OtlpResponse, KeepsForeignBytesOutOfMessages) {
   EXPECT_EQ(SafeMessage(std::string(4095, 'x')).size(), 4095U);
   EXPECT_EQ(SafeMessage(std::string(4096, 'x')).size(), 4096U);
   EXPECT_EQ(SafeMessage(std::string(4097, 'x')).size(), 4096U);
-  EXPECT_EQ(RenderRpcStatus(OtlpEncoding::kJson, RpcCode::kInternal, Partial(0, "say \"\x80\"")),
+  EXPECT_EQ(RenderRpcStatus(MessageEncoding::kJson, RpcCode::kInternal, Partial(0, "say \"\x80\"")),
             R"({"code":13,"message":"say \"?\""})");
 }
 

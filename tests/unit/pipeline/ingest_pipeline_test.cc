@@ -77,7 +77,7 @@ class IngestPipelineTest : public ::testing::Test {
   }
 
   IngestAnswer Send(const std::string& tenant, const std::string& body,
-                    OtlpEncoding encoding = OtlpEncoding::kProtobuf) {
+                    MessageEncoding encoding = MessageEncoding::kProtobuf) {
     auto owner = std::make_shared<std::string>(body);
     IngestRequest request{.tenant = tenant,
                           .dataset = "prod",
@@ -150,9 +150,9 @@ TEST_F(IngestPipelineTest, RefusesARequestThatWouldMakeAFileOfEveryRecord) {
     }
     return json + "]}]}]}";
   };
-  EXPECT_FALSE(Send("acme", over_hours(IngestPipeline::kHoursMax), OtlpEncoding::kJson).error);
+  EXPECT_FALSE(Send("acme", over_hours(IngestPipeline::kHoursMax), MessageEncoding::kJson).error);
   const auto refused =
-      Send("acme", over_hours(IngestPipeline::kHoursMax + 1), OtlpEncoding::kJson).error;
+      Send("acme", over_hours(IngestPipeline::kHoursMax + 1), MessageEncoding::kJson).error;
   ASSERT_TRUE(refused.has_value());
   EXPECT_EQ(refused->kind, ErrorKind::kInvalid);
   EXPECT_EQ(log->last_durable(), 1u);

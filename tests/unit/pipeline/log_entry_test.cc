@@ -13,7 +13,7 @@ using testing::IsOkAnd;
 const LogEntryHeader kHeader{.tenant = "acme",
                              .dataset = "prod",
                              .signal = Signal::kMetrics,
-                             .encoding = OtlpEncoding::kJson,
+                             .encoding = MessageEncoding::kJson,
                              .received_at = Nanos(1'790'000'000'123'456'789),
                              .request_id = "0193-xyz",
                              .depth_max = 7,

@@ -27,7 +27,7 @@ constexpr const char* kDay = "20414";
 DecodeOptions Options() { return {.received_at = Nanos{kReceivedAt}}; }
 
 Result<DecodedRequest> DecodeJson(Signal signal, const std::string& json) {
-  return DecodeOtlp(signal, OtlpEncoding::kJson, AsBytes(json), Options());
+  return DecodeMessage(signal, MessageEncoding::kJson, AsBytes(json), Options());
 }
 
 std::string LogRequest(const std::string& record) {
@@ -357,7 +357,7 @@ TEST(DecodeRules, RejectAllRecordsOfAResourceThatIsNotUtf8) {
 
 TEST(DecodeRules, AnEmptyRequestSucceeds) {
   for (const Signal signal : {Signal::kLogs, Signal::kTraces, Signal::kMetrics}) {
-    const auto protobuf = DecodeOtlp(signal, OtlpEncoding::kProtobuf, {}, Options());
+    const auto protobuf = DecodeMessage(signal, MessageEncoding::kProtobuf, {}, Options());
     ASSERT_THAT(protobuf, IsOk());
     EXPECT_TRUE(protobuf->tables.empty());
     EXPECT_THAT(DecodeJson(signal, "{}"), IsOk());
@@ -439,7 +439,7 @@ TEST(DecodeLimits, AttributesOfARecord) {
     const auto body = testing::MakeOtlpRequest(
         Signal::kLogs, {.resources = 1, .records = 1, .record_attributes = count});
     const auto decoded =
-        DecodeOtlp(Signal::kLogs, OtlpEncoding::kProtobuf, AsBytes(body), Options());
+        DecodeMessage(Signal::kLogs, MessageEncoding::kProtobuf, AsBytes(body), Options());
     ASSERT_THAT(decoded, IsOk());
     EXPECT_EQ(decoded->rejected, count > 1'024 ? 1 : 0) << count;
   }
@@ -451,7 +451,7 @@ TEST(DecodeLimits, RecordsOfARequest) {
   for (const int count : {99, 100, 101, 100'000}) {
     const auto body = testing::MakeOtlpRequest(Signal::kMetrics, {.records = count});
     const auto decoded =
-        DecodeOtlp(Signal::kMetrics, OtlpEncoding::kProtobuf, AsBytes(body), options);
+        DecodeMessage(Signal::kMetrics, MessageEncoding::kProtobuf, AsBytes(body), options);
     if (count <= 100) {
       EXPECT_THAT(decoded, IsOk());
     } else {
@@ -477,7 +477,7 @@ TEST(DecodeLimits, SharedAttributesThatRecordsRepeat) {
   std::size_t start = 1;
   while ((body[start] & 0x80) != 0) ++start;
   body = delimited('\x0a', body.substr(start + 1) + delimited('\x12', scope));
-  EXPECT_THAT(DecodeOtlp(Signal::kLogs, OtlpEncoding::kProtobuf, AsBytes(body), Options()),
+  EXPECT_THAT(DecodeMessage(Signal::kLogs, MessageEncoding::kProtobuf, AsBytes(body), Options()),
               IsErrorSaying(ErrorKind::kInvalid, "repeats too many shared attributes"));
 }
 

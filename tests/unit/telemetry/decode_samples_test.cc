@@ -18,8 +18,8 @@ TEST(DecodeSamples, GiveARowForEveryRecord) {
   for (const Signal signal : {Signal::kLogs, Signal::kTraces, Signal::kMetrics}) {
     SCOPED_TRACE(ToString(signal));
     const auto body = MakeOtlpRequest(signal, {.records = 1'000});
-    const auto decoded = DecodeOtlp(signal, OtlpEncoding::kProtobuf, AsBytes(body),
-                                    {.received_at = Nanos{1'764'000'000'000'000'000}});
+    const auto decoded = DecodeMessage(signal, MessageEncoding::kProtobuf, AsBytes(body),
+                                       {.received_at = Nanos{1'764'000'000'000'000'000}});
     ASSERT_THAT(decoded, IsOk());
     EXPECT_EQ(decoded->tables.size(), signal == Signal::kMetrics ? 5U : 1U);
     EXPECT_EQ(decoded->accepted, 1'000);

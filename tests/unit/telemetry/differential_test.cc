@@ -89,7 +89,7 @@ TEST(Differential, RandomProtobufGivesTheRowsOfTheBook) {
     const auto options = OptionsFor(random);
     const auto expected = DecodeByTheBook(signal, body, options);
     ASSERT_TRUE(expected.well_formed) << "seed " << seed;
-    const auto decoded = DecodeOtlp(signal, OtlpEncoding::kProtobuf, AsBytes(body), options);
+    const auto decoded = DecodeMessage(signal, MessageEncoding::kProtobuf, AsBytes(body), options);
     ASSERT_TRUE(decoded.has_value()) << "seed " << seed << ": " << decoded.error().message;
     ASSERT_EQ(Difference(*decoded, expected), "") << ToString(signal) << " seed " << seed;
   }
@@ -103,7 +103,7 @@ TEST(Differential, RandomJsonGivesTheRowsOfTheBook) {
     const auto options = OptionsFor(random);
     const auto expected = DecodeByTheBook(signal, request->SerializeAsString(), options);
     const auto json = random.Json(*request);
-    const auto decoded = DecodeOtlp(signal, OtlpEncoding::kJson, AsBytes(json), options);
+    const auto decoded = DecodeMessage(signal, MessageEncoding::kJson, AsBytes(json), options);
     ASSERT_TRUE(decoded.has_value()) << "seed " << seed << ": " << decoded.error().message;
     ASSERT_EQ(Difference(*decoded, expected), "") << ToString(signal) << " seed " << seed;
   }
@@ -123,7 +123,7 @@ TEST(Differential, DamagedProtobufIsRefusedWhereGooglesParserRefusesIt) {
     }
     const DecodeOptions options{.received_at = Nanos{kReceivedAt}};
     const auto expected = DecodeByTheBook(signal, body, options);
-    const auto decoded = DecodeOtlp(signal, OtlpEncoding::kProtobuf, AsBytes(body), options);
+    const auto decoded = DecodeMessage(signal, MessageEncoding::kProtobuf, AsBytes(body), options);
     if (!decoded.has_value()) {
       EXPECT_EQ(decoded.error().kind, ErrorKind::kInvalid);
       ASSERT_FALSE(expected.well_formed) << "seed " << seed << ": " << decoded.error().message;
@@ -142,7 +142,8 @@ TEST(Differential, EveryTruncationOfASampleIsRefusedOrDecodedByTheBook) {
     const DecodeOptions options{.received_at = Nanos{kReceivedAt}};
     for (std::size_t size = 0; size <= body.size(); ++size) {
       const std::string part(body.data(), size);  // Its own memory, so that ASan sees its end.
-      const auto decoded = DecodeOtlp(signal, OtlpEncoding::kProtobuf, AsBytes(part), options);
+      const auto decoded =
+          DecodeMessage(signal, MessageEncoding::kProtobuf, AsBytes(part), options);
       const auto expected = DecodeByTheBook(signal, part, options);
       ASSERT_EQ(decoded.has_value(), expected.well_formed) << ToString(signal) << " " << size;
       if (!decoded.has_value()) continue;
