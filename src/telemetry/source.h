@@ -21,7 +21,7 @@ namespace signaldb {
 struct SourceMessage {
   SourcePosition position = 0;
   Signal signal = Signal::kLogs;
-  OtlpEncoding encoding = OtlpEncoding::kProtobuf;
+  MessageEncoding encoding = MessageEncoding::kProtobuf;
   /// Wall clock, from the queue where it keeps one: a redelivery must give the same rows.
   Nanos received_at{0};
   /// One for each dataset that the message feeds; most feed one.
