@@ -44,10 +44,22 @@ class File {
   [[nodiscard]] virtual Result<std::uint64_t> Size() = 0;
 };
 
+/// Tells a file or folder from every other: from its copies, and from a later one that was given
+/// the same inode (as ext4 does at once). Moving it within its file system changes nothing.
+struct FileId {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::int64_t born_ns = 0;  ///< When it was created; 0 where the file system does not say.
+
+  friend bool operator==(const FileId&, const FileId&) = default;
+};
+
 /// Holds an exclusive lock until destroyed; the kernel releases it when the process dies.
 class FileLock {
  public:
   virtual ~FileLock() = default;
+  /// Of the file that is locked, wherever its name leads by now.
+  [[nodiscard]] virtual const FileId& id() const = 0;
 };
 
 enum class OpenMode : std::uint8_t {
@@ -60,6 +72,7 @@ struct DirEntry {
   std::string name;  ///< Without its folder.
   bool is_directory = false;
   std::uint64_t size = 0;
+  FileId id{};
 };
 
 /// The part of POSIX that durability rests on. The real one is adapters/local; the simulated one

@@ -25,6 +25,7 @@ struct DataChange {
 
 struct Node {
   bool is_directory = false;
+  std::uint64_t inode = 0;  ///< Never given twice.
   std::string data;
   std::string durable_data;
   std::vector<DataChange> pending;
@@ -228,6 +229,7 @@ struct SimFileSystem::Disk {
   enum class Verdict : std::uint8_t { kGo, kGoThenFail, kHalfThenFail, kFail };
 
   mutable std::mutex mutex;
+  std::uint64_t inodes = 0;  ///< Given so far.
   NodePtr root = MakeNode(true);
   std::vector<NameChange> pending_names;
   std::set<std::string> locks;
@@ -239,9 +241,10 @@ struct SimFileSystem::Disk {
   bool fired = false;
   std::optional<std::uint64_t> capacity;
 
-  [[nodiscard]] static NodePtr MakeNode(bool is_directory) {
+  [[nodiscard]] NodePtr MakeNode(bool is_directory) {
     auto node = std::make_shared<Node>();
     node->is_directory = is_directory;
+    node->inode = ++inodes;
     return node;
   }
 
@@ -459,23 +462,30 @@ class SimFile final : public File {
 
 class SimLock final : public FileLock {
  public:
-  SimLock(std::shared_ptr<Disk> disk, std::string path)
-      : disk_(std::move(disk)), path_(std::move(path)), generation_(disk_->generation) {}
+  SimLock(std::shared_ptr<Disk> disk, std::string path, const FileId& id)
+      : disk_(std::move(disk)), path_(std::move(path)), id_(id), generation_(disk_->generation) {}
   SimLock(const SimLock&) = delete;
   SimLock& operator=(const SimLock&) = delete;
   ~SimLock() override {
     const std::scoped_lock lock(disk_->mutex);
     if (generation_ == disk_->generation) disk_->locks.erase(path_);
   }
+  [[nodiscard]] const FileId& id() const override { return id_; }
 
  private:
   std::shared_ptr<Disk> disk_;
   std::string path_;
+  const FileId id_;
   std::uint64_t generation_;
 };
 
+[[nodiscard]] FileId IdOf(const Node& node) { return {.device = 1, .inode = node.inode}; }
+
 [[nodiscard]] DirEntry EntryOf(std::string name, const Node& node) {
-  return {.name = std::move(name), .is_directory = node.is_directory, .size = node.data.size()};
+  return {.name = std::move(name),
+          .is_directory = node.is_directory,
+          .size = node.data.size(),
+          .id = IdOf(node)};
 }
 
 }  // namespace
@@ -493,7 +503,7 @@ Result<std::unique_ptr<File>> SimFileSystem::Open(const std::string& path, OpenM
     const NodePtr dir = disk_->Find(ParentDir(path));
     if (dir == nullptr || !dir->is_directory)
       return Fail(ErrorKind::kNotFound, "no such folder path=" + path);
-    node = Disk::MakeNode(false);
+    node = disk_->MakeNode(false);
     disk_->Change({{dir, NameOf(path), node}});
   }
   if (node == nullptr) return Fail(ErrorKind::kNotFound, "no such file path=" + path);
@@ -534,7 +544,7 @@ Status SimFileSystem::MakeDirs(const std::string& path) {
   if (verdict == Disk::Verdict::kFail) return disk_->Failure(ErrorKind::kUnavailable, path);
   NodePtr node = disk_->root;
   for (const std::string& part : Split(path)) {
-    if (!node->names.contains(part)) disk_->Change({{node, part, Disk::MakeNode(true)}});
+    if (!node->names.contains(part)) disk_->Change({{node, part, disk_->MakeNode(true)}});
     // The power may go before the parents are durable.
     if (disk_->powered) disk_->SyncNames(node);
     node = node->names[part];
@@ -587,11 +597,11 @@ Result<std::unique_ptr<FileLock>> SimFileSystem::Lock(const std::string& path) {
   if (dir == nullptr) return Fail(ErrorKind::kNotFound, "no such folder path=" + path);
   if (disk_->locks.contains(path)) return Fail(ErrorKind::kConflict, "lock is held path=" + path);
   if (!dir->names.contains(NameOf(path)))
-    disk_->Change({{dir, NameOf(path), Disk::MakeNode(false)}});
+    disk_->Change({{dir, NameOf(path), disk_->MakeNode(false)}});
   // An error after the effect would leave a lock without an owner, which the kernel never does.
   if (verdict != Disk::Verdict::kGo) return disk_->Failure(ErrorKind::kUnavailable, path);
   disk_->locks.insert(path);
-  return std::make_unique<SimLock>(disk_, path);
+  return std::make_unique<SimLock>(disk_, path, IdOf(*dir->names.at(NameOf(path))));
 }
 
 void SimFileSystem::Arm(FaultPlan plan) {
@@ -658,12 +668,12 @@ void SimFileSystem::PutDurable(const std::string& path, std::string_view bytes) 
   NodePtr dir = disk_->root;
   for (const std::string& part : Split(ParentDir(path))) {
     NodePtr& child = dir->names[part];
-    if (child == nullptr) child = Disk::MakeNode(true);
+    if (child == nullptr) child = disk_->MakeNode(true);
     dir->durable_names[part] = child;
     dir = child;
   }
   NodePtr& file = dir->names[NameOf(path)];
-  if (file == nullptr) file = Disk::MakeNode(false);
+  if (file == nullptr) file = disk_->MakeNode(false);
   dir->durable_names[NameOf(path)] = file;
   file->data = bytes;
   file->durable_data = bytes;

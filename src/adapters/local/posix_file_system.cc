@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -166,11 +167,34 @@ class PosixFile final : public File {
 
 class PosixFileLock final : public FileLock {
  public:
-  explicit PosixFileLock(Descriptor fd) : fd_(std::move(fd)) {}
+  PosixFileLock(Descriptor fd, const FileId& id) : fd_(std::move(fd)), id_(id) {}
+  [[nodiscard]] const FileId& id() const override { return id_; }
 
  private:
   Descriptor fd_;  // closing it releases the lock
+  const FileId id_;
 };
+
+/// statx, which unlike stat knows when a file was created.
+[[nodiscard]] int StatWithBirth(int dir, const char* path, int flags, struct statx& info) {
+  return ::statx(dir, path, flags, STATX_BASIC_STATS | STATX_BTIME, &info);
+}
+
+[[nodiscard]] FileId IdOf(const struct statx& info) {
+  constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
+  const bool knows_birth = (info.stx_mask & STATX_BTIME) != 0;
+  return {.device = makedev(info.stx_dev_major, info.stx_dev_minor),
+          .inode = info.stx_ino,
+          .born_ns =
+              knows_birth ? info.stx_btime.tv_sec * kNanosPerSecond + info.stx_btime.tv_nsec : 0};
+}
+
+[[nodiscard]] DirEntry EntryOf(std::string_view name, const struct statx& info) {
+  return {.name = std::string(name),
+          .is_directory = S_ISDIR(info.stx_mode),
+          .size = S_ISREG(info.stx_mode) ? info.stx_size : 0,
+          .id = IdOf(info)};
+}
 
 [[nodiscard]] ErrorKind KindFromErrno(int number) {
   switch (number) {
@@ -320,29 +344,24 @@ Result<std::vector<DirEntry>> PosixFileSystem::List(const std::string& path) {
     }
     const std::string_view name = found->d_name;
     if (name == "." || name == "..") continue;
-    struct stat info{};
-    if (::fstatat(::dirfd(dir.get()), found->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) {
+    struct statx info{};
+    if (StatWithBirth(::dirfd(dir.get()), found->d_name, AT_SYMLINK_NOFOLLOW, info) != 0) {
       if (errno == ENOENT) continue;  // removed since readdir
       return FailErrno(errno, "stat file", fmt::format("{}/{}", path, name));
     }
-    entries.push_back(
-        {.name = std::string(name),
-         .is_directory = S_ISDIR(info.st_mode),
-         .size = S_ISREG(info.st_mode) ? static_cast<std::uint64_t>(info.st_size) : 0});
+    entries.push_back(EntryOf(name, info));
   }
   std::ranges::sort(entries, {}, &DirEntry::name);
   return entries;
 }
 
 Result<std::optional<DirEntry>> PosixFileSystem::Stat(const std::string& path) {
-  struct stat info{};
-  if (::stat(path.c_str(), &info) != 0) {
+  struct statx info{};
+  if (StatWithBirth(AT_FDCWD, path.c_str(), 0, info) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
     return FailErrno(errno, "stat file", path);
   }
-  return DirEntry{.name = path.substr(path.find_last_of('/') + 1),
-                  .is_directory = S_ISDIR(info.st_mode),
-                  .size = S_ISREG(info.st_mode) ? static_cast<std::uint64_t>(info.st_size) : 0};
+  return EntryOf(std::string_view(path).substr(path.find_last_of('/') + 1), info);
 }
 
 Result<std::unique_ptr<FileLock>> PosixFileSystem::Lock(const std::string& path) {
@@ -352,7 +371,10 @@ Result<std::unique_ptr<FileLock>> PosixFileSystem::Lock(const std::string& path)
   if (Uninterrupted([&] { return ::flock(fd.get(), LOCK_EX | LOCK_NB); }) != 0) {
     return FailErrno(errno, "lock file", path);
   }
-  return std::make_unique<PosixFileLock>(std::move(fd));
+  struct statx info{};
+  if (StatWithBirth(fd.get(), "", AT_EMPTY_PATH, info) != 0)
+    return FailErrno(errno, "stat lock file", path);
+  return std::make_unique<PosixFileLock>(std::move(fd), IdOf(info));
 }
 
 bool PosixFileSystem::IsKnownDurable(const std::string& path) {

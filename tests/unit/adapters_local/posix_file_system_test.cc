@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/clock.h"
 #include "testing/matchers.h"
 #include "testing/temp_dir.h"
 
@@ -17,6 +18,7 @@ using testing::IsError;
 using testing::IsErrorSaying;
 using testing::IsOk;
 using testing::IsOkAnd;
+using ::testing::Optional;
 using testing::TempDir;
 
 std::span<const std::byte> Bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
@@ -192,6 +194,26 @@ TEST(PosixFileSystem, LocksOnceAtATime) {
   EXPECT_THAT(files.Lock(dir / "lock"), IsError(ErrorKind::kConflict));
   held->reset();
   EXPECT_THAT(files.Lock(dir / "lock"), IsOk());
+}
+
+TEST(PosixFileSystem, TellsAFileFromItsSuccessorUnderTheSameName) {
+  const TempDir dir;
+  PosixFileSystem files;
+  auto held = files.Lock(dir / "lock");
+  ASSERT_THAT(held, IsOk());
+  const FileId id = (*held)->id();
+  EXPECT_THAT(files.Stat(dir / "lock"), IsOkAnd(Optional(Field(&DirEntry::id, id))));
+  EXPECT_THAT(files.List(dir.path()), IsOkAnd(ElementsAre(Field(&DirEntry::id, id))));
+  ASSERT_THAT(files.Rename(dir / "lock", dir / "moved"), IsOk());
+  EXPECT_THAT(files.Stat(dir / "moved"), IsOkAnd(Optional(Field(&DirEntry::id, id))));
+  EXPECT_EQ((*held)->id(), id);
+  // With the file gone for good its inode is free, and many file systems give it away at once.
+  held->reset();
+  ASSERT_THAT(files.Remove(dir / "moved"), IsOk());
+  SystemClock().SleepFor(std::chrono::milliseconds(20), {});
+  auto successor = files.Lock(dir / "lock");
+  ASSERT_THAT(successor, IsOk());
+  EXPECT_FALSE((*successor)->id() == id);
 }
 
 TEST(PosixFileSystem, SaysDiskFullAsUnavailable) {

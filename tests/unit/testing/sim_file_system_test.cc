@@ -7,7 +7,9 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::Eq;
+using ::testing::Field;
 using ::testing::IsEmpty;
+using ::testing::Ne;
 using ::testing::Optional;
 
 std::span<const std::byte> Bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
@@ -163,6 +165,15 @@ TEST_F(SimFileSystemTest, CrashKillsHandlesAndLocks) {
   EXPECT_THAT(again, IsOk());
   lock->reset();  // the dead one must not release the new one
   EXPECT_THAT(files_.Lock("/d/lock"), IsError(ErrorKind::kConflict));
+}
+
+TEST_F(SimFileSystemTest, TellsAFileFromItsSuccessorUnderTheSameName) {
+  const auto lock = files_.Lock("/d/lock");
+  ASSERT_THAT(lock, IsOk());
+  EXPECT_THAT(files_.Stat("/d/lock"), IsOkAnd(Optional(Field(&DirEntry::id, (*lock)->id()))));
+  files_.RemoveDurable("/d/lock");
+  files_.PutDurable("/d/lock", "");
+  EXPECT_THAT(files_.Stat("/d/lock"), IsOkAnd(Optional(Field(&DirEntry::id, Ne((*lock)->id())))));
 }
 
 TEST_F(SimFileSystemTest, FailsTheNthOperationBeforeAfterOrHalfWay) {
