@@ -2,10 +2,10 @@
 
 #include <zstd.h>
 
-#include "adapters/otlp/decompress.h"
 #include "fuzz/fuzz_input.h"
 #include "fuzz/fuzz_target.h"
 #include "iceberg/metadata/gzip.h"
+#include "telemetry/decompress.h"
 #include "testing/otlp_samples.h"
 
 namespace signaldb::testing {

@@ -13,8 +13,8 @@
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/support/slice.h>
 
-#include "adapters/otlp/decompress.h"
 #include "adapters/otlp/otlp_response.h"
+#include "telemetry/decompress.h"
 
 namespace signaldb {
 namespace {

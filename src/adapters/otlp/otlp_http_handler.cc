@@ -8,8 +8,8 @@
 
 #include <fmt/format.h>
 
-#include "adapters/otlp/decompress.h"
 #include "adapters/otlp/otlp_response.h"
+#include "telemetry/decompress.h"
 
 namespace signaldb {
 namespace {

@@ -1,4 +1,4 @@
-#include "adapters/otlp/decompress.h"
+#include "telemetry/decompress.h"
 
 #include <cstdint>
 #include <optional>
