@@ -28,6 +28,7 @@
 #include "service/configuration_keys.h"
 #include "service/locations.h"
 #include "service/log_levels.h"
+#include "service/source_block_keys.h"
 #include "service/value_text.h"
 
 namespace signaldb {
@@ -59,7 +60,7 @@ struct Setting {
 const ConfigurationKey* FindKey(std::string_view name) {
   const auto keys = ConfigurationKeys();
   const auto found = std::ranges::find(keys, name, &ConfigurationKey::name);
-  return found == keys.end() ? nullptr : &*found;
+  return found == keys.end() ? FindBlockKey(name) : &*found;
 }
 
 /// The dotted form of a SIGNALDB__ variable's rest: "COMMIT__INTERVAL" -> "commit.interval".
@@ -82,6 +83,7 @@ std::unexpected<Error> Wrong(std::string_view origin, std::string_view what, std
 
 std::unexpected<Error> UnknownKey(std::string_view origin, std::string_view key) {
   if (const std::string why = WhyRefused(key); !why.empty()) return Wrong(origin, why, key);
+  if (const std::string why = ExplainBlockKey(key); !why.empty()) return Wrong(origin, why, key);
   Nearest nearest(key);
   for (const ConfigurationKey& known : ConfigurationKeys()) nearest.Consider(known.name);
   // Else a right name in a wrong section.
@@ -112,11 +114,31 @@ bool IsSection(std::string_view name) {
 }
 
 void CollectLeaves(const toml::table& table, const std::string& prefix,
+                   std::vector<TomlLeaf>& leaves);
+
+/// The leaves of an array of tables, whose keys have the table's number in them. What is no table
+/// with something in it becomes a leaf that no key fits.
+void CollectBlocks(const toml::array& blocks, const std::string& list,
+                   std::vector<TomlLeaf>& leaves) {
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    const toml::table* block = blocks[i].as_table();
+    if (block != nullptr && !block->empty()) {
+      CollectLeaves(*block, fmt::format("{}.{}.", list, i), leaves);
+    } else {
+      leaves.push_back({fmt::format("{}.{}", list, i), &blocks[i], blocks[i].source().begin.line});
+    }
+  }
+}
+
+void CollectLeaves(const toml::table& table, const std::string& prefix,
                    std::vector<TomlLeaf>& leaves) {
   for (const auto& [name, node] : table) {
     std::string key = prefix + std::string(name.str());
     const toml::table* inner = node.as_table();
-    if (inner != nullptr && !inner->empty()) {
+    const toml::array* blocks = IsBlockList(key) ? node.as_array() : nullptr;
+    if (blocks != nullptr && !blocks->empty()) {
+      CollectBlocks(*blocks, key, leaves);
+    } else if (inner != nullptr && !inner->empty()) {
       CollectLeaves(*inner, key + ".", leaves);
     } else if (inner == nullptr || !IsSection(key)) {
       leaves.push_back({std::move(key), &node, name.source().begin.line});
@@ -266,13 +288,17 @@ class Assembly {
   [[nodiscard]] Status Apply(const std::vector<Setting>& settings) {
     for (const Setting& setting : settings) {
       const ConfigurationKey& key = *FindKey(setting.key);
-      if (const Status set = SetFromText(key, setting.text, values_); !set.has_value()) {
+      const bool in_block = FindBlockKey(setting.key) != nullptr;
+      const Status set = in_block ? CheckBlockValue(setting.key, setting.text)
+                                  : SetFromText(key, setting.text, values_);
+      if (in_block && set) blocks_[setting.key] = {setting.text, setting.origin};
+      if (!set.has_value()) {
         std::string what = set.error().message;
         if (key.name == "schema.catalog_type" && setting.text == "rest") {
           what += "; the REST catalog is not supported in this build";
         }
         return Wrong(setting.origin, fmt::format("{}, not \"{}\"", what, Redact(setting.text)),
-                     key.name);
+                     setting.key);
       }
       in_force_.insert_or_assign(setting.key, setting);
     }
@@ -287,19 +313,43 @@ class Assembly {
   }
   [[nodiscard]] ServiceConfiguration& values() { return values_; }
 
+  /// Makes the blocks, once all settings are there.
+  [[nodiscard]] Status FinishBlocks(const std::string& working_directory) {
+    return BuildBlocks(blocks_, working_directory, values_, shown_blocks_);
+  }
+
   [[nodiscard]] std::vector<ConfigurationValue> Shown() const {
     std::vector<ConfigurationValue> shown;
     for (const ConfigurationKey& key : ConfigurationKeys()) {
       const Setting& setting = in_force_.at(std::string(key.name));
-      shown.push_back({key.name, Redact(setting.text), setting.origin});
+      shown.push_back({std::string(key.name), Redact(setting.text), setting.origin});
     }
+    shown.insert(shown.end(), shown_blocks_.begin(), shown_blocks_.end());
     return shown;
   }
 
  private:
   ServiceConfiguration values_;
   std::map<std::string, Setting> in_force_;
+  BlockValues blocks_;
+  std::vector<ConfigurationValue> shown_blocks_;
 };
+
+/// The header of a table in TOML: "commit" -> "[commit]", "kafka.0.topics.1" -> "[[kafka.topics]]".
+std::string TomlHeader(std::string_view section) {
+  if (!IsBlockList(section.substr(0, section.rfind('.')))) return fmt::format("[{}]", section);
+  std::string name;
+  bool is_number = false;
+  for (std::size_t dot = 0; dot != std::string_view::npos; is_number = !is_number) {
+    dot = section.find('.');
+    if (!is_number) {
+      name += name.empty() ? "" : ".";
+      name += section.substr(0, dot);
+    }
+    section.remove_prefix(dot == std::string_view::npos ? 0 : dot + 1);
+  }
+  return fmt::format("[[{}]]", name);
+}
 
 /// Turns locations and paths into absolute ones.
 Status ResolveLocations(Assembly& assembly, const std::string& cwd) {
@@ -434,6 +484,7 @@ Result<LoadedConfiguration> LoadConfiguration(const ConfigurationSources& source
   SIGNALDB_TRY(assembly.Apply(from_command_line));
 
   SIGNALDB_TRY(ResolveLocations(assembly, sources.working_directory));
+  SIGNALDB_TRY(assembly.FinishBlocks(sources.working_directory));
   SIGNALDB_TRY(CheckTogether(assembly));
   LoadedConfiguration loaded{assembly.values(), assembly.Shown(), {}};
   loaded.warnings = Warnings(assembly, loaded.values);
@@ -442,12 +493,13 @@ Result<LoadedConfiguration> LoadConfiguration(const ConfigurationSources& source
 
 std::string ShowAsToml(const std::vector<ConfigurationValue>& shown) {
   std::string out;
-  std::string_view section;
+  std::string section;
   for (const ConfigurationValue& value : shown) {
-    const std::size_t dot = value.key.find('.');
+    const std::size_t dot = value.key.rfind('.');
     if (value.key.substr(0, dot) != section) {
       section = value.key.substr(0, dot);
-      fmt::format_to(std::back_inserter(out), "{}[{}]\n", out.empty() ? "" : "\n", section);
+      fmt::format_to(std::back_inserter(out), "{}{}\n", out.empty() ? "" : "\n",
+                     TomlHeader(section));
     }
     const KeyType type = FindKey(value.key)->type;
     const bool is_bare = type == KeyType::kInteger || type == KeyType::kNumber ||

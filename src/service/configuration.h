@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/retry.h"
+#include "service/source_blocks.h"
 #include "signaldb/result.h"
 
 namespace signaldb {
@@ -91,11 +92,13 @@ struct ServiceConfiguration {
     LogFormat format{};
     std::string level;
   } logging;
+  std::vector<KafkaBlock> kafka;
+  std::vector<NatsBlock> nats;
 };
 
 /// One key as it stands in force, fit to be shown: passwords are out of it.
 struct ConfigurationValue {
-  std::string_view key;
+  std::string key;
   std::string text;
   std::string origin;  ///< "default", "signaldb.toml:3", "environment SIGNALDB_STORAGE_DSN", ...
 };

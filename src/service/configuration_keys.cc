@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "service/log_levels.h"
+#include "service/source_block_keys.h"
 #include "service/value_text.h"
 #include "telemetry/names.h"
 
@@ -305,8 +306,6 @@ constexpr std::string_view kTablesAreFixed = "the tables of this service have a 
 
 constexpr auto kRefused = std::to_array<RefusedKey>({
     // Parts that this build does not have.
-    {"kafka", "the Kafka source is not supported in this build"},
-    {"nats", "the NATS source is not supported in this build"},
     {"flight", "the Arrow Flight receiver is not supported in this build"},
     {"auth", "internal service keys are not supported in this build"},
     {"storage.endpoint", "object stores are not supported in this build"},
@@ -395,6 +394,8 @@ Status StoreChoice(const ConfigurationKey& key, std::string_view text, ServiceCo
             using Field = std::remove_reference_t<decltype(field(into))>;
             if constexpr (std::is_enum_v<Field>) {
               field(into) = static_cast<Field>(index);
+            } else if constexpr (std::is_same_v<Field, std::string>) {
+              field(into) = text;
             } else {
               SIGNALDB_ASSERT(false);
             }
@@ -417,6 +418,8 @@ std::string_view DescribeType(KeyType type) {
       return "text";
     case kName:
       return "id";
+    case kSecret:
+      return "secret";
     case kPath:
       return "path";
     case kAddress:
@@ -461,6 +464,7 @@ std::string WhyRefused(std::string_view name) {
 Status SetFromText(const ConfigurationKey& key, std::string_view text, ServiceConfiguration& into) {
   switch (key.type) {
     case kText:
+    case kSecret:
     case kPath:
       return StoreText(key, text, into);
     case kName:
@@ -513,6 +517,20 @@ Status SetFromText(const ConfigurationKey& key, std::string_view text, ServiceCo
   std::unreachable();
 }
 
+std::string ReferenceRow(const ConfigurationKey& key, std::string_view default_text) {
+  std::string type(DescribeType(key.type));
+  if (key.type == kChoice) {
+    type = key.choices;
+    for (std::size_t bar = 0; (bar = type.find('|', bar)) != std::string::npos;) {
+      type.replace(bar, 1, " or ");
+    }
+  }
+  std::string shown = key.default_text.empty() ? "none" : fmt::format("`{}`", key.default_text);
+  if (!default_text.empty()) shown = default_text;
+  return fmt::format("| `{}` | {} | {} | {} |\n", key.name.substr(key.name.rfind('.') + 1), type,
+                     shown, key.help);
+}
+
 std::string ConfigurationReference() {
   std::string out =
       "# Configuration reference\n\n"
@@ -534,19 +552,9 @@ std::string ConfigurationReference() {
       fmt::format_to(std::back_inserter(out),
                      "\n## {}\n\n| key | type | default | meaning |\n|---|---|---|---|\n", section);
     }
-    std::string type(DescribeType(key.type));
-    if (key.type == kChoice) {
-      type = key.choices;
-      for (std::size_t bar = 0; (bar = type.find('|', bar)) != std::string::npos;) {
-        type.replace(bar, 1, " or ");
-      }
-    }
-    const std::string shown =
-        key.default_text.empty() ? "none" : fmt::format("`{}`", key.default_text);
-    fmt::format_to(std::back_inserter(out), "| `{}` | {} | {} | {} |\n", key.name.substr(dot + 1),
-                   type, shown, key.help);
+    out += ReferenceRow(key);
   }
-  return out;
+  return out + BlockReference();
 }
 
 }  // namespace signaldb

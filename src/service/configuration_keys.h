@@ -17,6 +17,7 @@ namespace signaldb {
 enum class KeyType : std::uint8_t {
   kText,          ///< Anything, possibly nothing.
   kName,          ///< A tenant's or dataset's id.
+  kSecret,        ///< As kText, but never shown.
   kPath,          ///< Of a file or folder; relative to the working directory.
   kAddress,       ///< "127.0.0.1:4317"; port 0 lets the system choose.
   kChoice,        ///< One of `choices`.
@@ -37,7 +38,8 @@ using KeyField =
                  int& (*)(ServiceConfiguration&), double& (*)(ServiceConfiguration&),
                  bool& (*)(ServiceConfiguration&), Nanos& (*)(ServiceConfiguration&),
                  std::chrono::milliseconds& (*)(ServiceConfiguration&),
-                 CatalogType& (*)(ServiceConfiguration&), LogFormat& (*)(ServiceConfiguration&)>;
+                 CatalogType& (*)(ServiceConfiguration&), LogFormat& (*)(ServiceConfiguration&),
+                 Signal& (*)(ServiceConfiguration&)>;
 
 /// One key: the table of these drives parsing, validation, documentation and what is shown.
 struct ConfigurationKey {
@@ -46,7 +48,8 @@ struct ConfigurationKey {
   std::string_view default_text;
   std::string_view help;
   KeyField field;
-  std::string_view choices = {};  ///< Of kChoice: "text|json", in the order of the enumerators.
+  /// Of kChoice: "text|json", in the order of the enumerators if the field is an enumeration.
+  std::string_view choices = {};
   /// Of numbers, bytes, and durations in milliseconds: the smallest and the largest that work.
   double least = 0;
   double most = static_cast<double>(std::numeric_limits<std::int32_t>::max());
@@ -61,6 +64,10 @@ struct ConfigurationKey {
 
 /// The documentation of all keys: docs/reference/configuration.md.
 [[nodiscard]] std::string ConfigurationReference();
+
+/// The row of `key` in a table of the documentation; `default_text` in the place of the default.
+[[nodiscard]] std::string ReferenceRow(const ConfigurationKey& key,
+                                       std::string_view default_text = {});
 
 /// Sets the field of `key` in `into` from `text`.
 /// Errors: kInvalid; the message says only what was expected.

@@ -296,6 +296,12 @@ Status Service::Start(std::stop_token stop) {
     environment_.events.Log(
         {.severity = Severity::kWarning, .module = kModule, .message = warning, .fields = {}});
   }
+  if (!configuration_.values.kafka.empty()) {
+    return Fail(ErrorKind::kInvalid, "the Kafka source is not supported in this build");
+  }
+  if (!configuration_.values.nats.empty()) {
+    return Fail(ErrorKind::kInvalid, "the NATS source is not supported in this build");
+  }
   SIGNALDB_TRY(OpenStorage());
   SIGNALDB_TRY(OpenLog());
   SIGNALDB_TRY(StartAdmin());

@@ -1,0 +1,189 @@
+#include "service/source_blocks.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "service/configuration.h"
+#include "testing/matchers.h"
+
+namespace signaldb {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::IsErrorSaying;
+using testing::IsOk;
+using ::testing::Not;
+
+struct Inputs {
+  std::string toml = {};
+  std::vector<std::pair<std::string, std::string>> environment = {};
+  std::vector<std::string> settings = {};
+};
+
+Result<LoadedConfiguration> Load(const Inputs& inputs) {
+  ConfigurationSources sources;
+  sources.working_directory = "/srv/signaldb";
+  sources.file = {"f.toml", inputs.toml};
+  sources.environment = inputs.environment;
+  sources.settings = inputs.settings;
+  sources.read_file = [](const std::string&) -> Result<std::string> { return "hunter2\n"; };
+  return LoadConfiguration(sources);
+}
+
+constexpr const char* kTwoOfEach = R"([[kafka]]
+brokers  = "kafka:9092"
+group_id = "signaldb-writer"
+topics = [{ topic = "otlp_spans", signal = "traces", encoding = "otlp_proto", tenant = "acme" },
+          { topic = "l.json", signal = "logs", encoding = "otlp_json", tenant_from = "header:t" }]
+
+[[kafka]]
+name = "west"
+brokers = "west:9092"
+security_protocol = "sasl_ssl"
+ssl_ca_file = "ca.pem"
+sasl_username = "me"
+sasl_password = "hunter2"
+session_timeout = "10s"
+
+[[nats]]
+url      = "nats://u:hunter2@nats:4222"
+stream   = "OTEL"
+durable  = "signaldb-writer"
+subjects = [{ subject = "otel.spans", signal = "traces" }]
+
+[[nats]]
+url = "nats://b:4222"
+stream = "MORE"
+token = "hunter2"
+  [[nats.subjects]]
+  subject = "a.>"
+  signal = "metrics"
+)";
+
+TEST(SourceBlocks, AreReadFromTheFile) {
+  const auto loaded = Load({.toml = kTwoOfEach});
+  ASSERT_THAT(loaded, IsOk());
+  const ServiceConfiguration& values = loaded->values;
+  ASSERT_EQ(values.kafka.size(), 2);
+  EXPECT_EQ(values.kafka[0].name, "kafka");
+  EXPECT_EQ(values.kafka[0].brokers, "kafka:9092");
+  EXPECT_EQ(values.kafka[0].on_out_of_range, "stop");
+  ASSERT_EQ(values.kafka[0].topics.size(), 2);
+  EXPECT_EQ(values.kafka[0].topics[0].from, "otlp_spans");
+  EXPECT_EQ(values.kafka[0].topics[0].tenant, "acme");
+  EXPECT_EQ(values.kafka[0].topics[1].signal, Signal::kLogs);
+  EXPECT_EQ(values.kafka[0].topics[1].encoding, "otlp_json");
+  EXPECT_EQ(values.kafka[0].topics[1].tenant_from, "header:t");
+  EXPECT_EQ(values.kafka[1].name, "west");
+  EXPECT_EQ(values.kafka[1].ssl_ca_file, "/srv/signaldb/ca.pem");
+  EXPECT_EQ(values.kafka[1].sasl_password, "hunter2");
+  EXPECT_EQ(values.kafka[1].session_timeout, std::chrono::seconds(10));
+  EXPECT_EQ(values.kafka[1].topics.size(), 3) << "the Collector's default topics";
+  ASSERT_EQ(values.nats.size(), 2);
+  EXPECT_EQ(values.nats[0].stream, "OTEL");
+  EXPECT_EQ(values.nats[1].name, "nats-2");
+  EXPECT_EQ(values.nats[1].subjects[0].signal, Signal::kMetrics);
+}
+
+TEST(SourceBlocks, AreShownWithoutSecretsAndCanBeReadBack) {
+  const auto loaded = Load({.toml = kTwoOfEach});
+  ASSERT_THAT(loaded, IsOk());
+  const std::string shown = ShowAsToml(loaded->shown);
+  EXPECT_THAT(shown, Not(HasSubstr("hunter2")));
+  EXPECT_THAT(shown, HasSubstr("[[kafka]]\n"));
+  EXPECT_THAT(shown, HasSubstr("sasl_password = \"***\"  # f.toml:13\n"));
+  EXPECT_THAT(shown, HasSubstr("[[nats.subjects]]\nsubject = \"a.>\"  # f.toml:27\n"));
+  const auto again = Load({.toml = shown});
+  ASSERT_THAT(again, IsOk());
+  EXPECT_EQ(again->values.kafka[1].topics[2].from, "otlp_logs");
+  EXPECT_EQ(again->values.nats[1].subjects[0].from, "a.>");
+}
+
+TEST(SourceBlocks, AreChangedAndAddedByEnvironmentAndCommandLine) {
+  const auto loaded = Load({.toml = "[[kafka]]\nbrokers = \"a:1\"\n",
+                            .environment = {{"SIGNALDB__KAFKA__0__BROKERS", "b:1"},
+                                            {"SIGNALDB__KAFKA__0__SASL_PASSWORD_FILE", "/x"},
+                                            {"SIGNALDB__KAFKA__1__BROKERS", "c:1"},
+                                            {"SIGNALDB__NATS__0__URL", "nats://n"},
+                                            {"SIGNALDB__NATS__0__STREAM", "S"}},
+                            .settings = {"kafka.0.topics.0.topic=x", "kafka.0.topics.0.signal=logs",
+                                         "kafka.0.group_id=g"}});
+  ASSERT_THAT(loaded, IsOk());
+  ASSERT_EQ(loaded->values.kafka.size(), 2);
+  EXPECT_EQ(loaded->values.kafka[0].brokers, "b:1");
+  EXPECT_EQ(loaded->values.kafka[0].sasl_password, "hunter2");
+  EXPECT_EQ(loaded->values.kafka[0].group_id, "g");
+  EXPECT_EQ(loaded->values.kafka[0].topics[0].from, "x");
+  EXPECT_EQ(loaded->values.kafka[1].brokers, "c:1");
+  EXPECT_EQ(loaded->values.nats[0].stream, "S");
+  EXPECT_THAT(ShowAsToml(loaded->shown),
+              HasSubstr("brokers = \"b:1\"  # environment SIGNALDB__KAFKA__0__BROKERS\n"));
+}
+
+TEST(SourceBlocks, SayWhatIsWrongAndWhere) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"[[kafka]]\nbroker = \"a\"\n",
+       "f.toml:2: unknown key of [[kafka]], did you mean brokers? key=kafka.0.broker"},
+      {"[[kafka]]\nbrokers = \"a\"\ntopic = \"a\"\n", "f.toml:3: unknown key of [[kafka]]"},
+      {"[[kafka]]\nbrokers = \"a\"\ntopics = [{ topic = \"x\", sginal = \"logs\" }]\n",
+       "did you mean signal? key=kafka.0.topics.0.sginal"},
+      {"[[kafka]]\nbrokers = \"a\"\ntopics = [{ topic = \"x\", signal = \"log\" }]\n",
+       "f.toml:3: expected traces or logs or metrics, not \"log\" key=kafka.0.topics.0.signal"},
+      {"[[kafka]]\nbrokers = \"a\"\ntopics = [{ topic = \"x\" }]\n",
+       "f.toml:3: expected signal with it key=kafka.0.topics.0.signal"},
+      {"[[kafka]]\nbrokers = \"a\"\ntopics = [{ topic = \"^x\", signal = \"logs\" }]\n",
+       "expected 1 to 249 of the characters"},
+      {"[[kafka]]\nbrokers = \"a\"\ntopics = [\"x\"]\n", "f.toml:3: expected [[kafka]] blocks"},
+      {"[[kafka]]\nbrokers = \"a\"\ntopics = []\n", "f.toml:3: expected [[kafka]] blocks"},
+      {"[[kafka]]\nbrokers = 5\n", "f.toml:2: expected a text in quotes"},
+      {"[[kafka]]\nbrokers = \"\"\n", "f.toml:2: expected a value that is not empty"},
+      {"[[kafka]]\ngroup_id = \"x\"\n", "f.toml:2: expected brokers with it key=kafka.0.brokers"},
+      {"[[kafka]]\n", "f.toml:1: expected [[kafka]] blocks"},
+      {"[kafka]\nbrokers = \"a\"\n", "f.toml:2: expected [[kafka]] blocks"},
+      {"kafka = 1\n", "f.toml:1: expected [[kafka]] blocks"},
+      {"[[kafka]]\nbrokers = \"a\"\ntopics = [{ topic = \"x\", signal = \"logs\", tenant_from = "
+       "\"header:\" }]\n",
+       "expected fixed, topic, key, header:<name> or resource:<attribute>"},
+      {"[[kafka]]\nbrokers = \"a\"\ntopics = [{ topic = \"x\", signal = \"logs\", tenant = "
+       "\"a/b\" }]\n",
+       "key=kafka.0.topics.0.tenant"},
+      {"[[kafka]]\nbrokers = \"a\"\nsession_timeout = \"1ms\"\n", "expected 1000ms to 1800000ms"},
+      {"[[kafka]]\nbrokers = \"a\"\n[[kafka]]\nbrokers = \"b\"\nname = \"kafka\"\n",
+       "the name is taken by another block key=kafka.1.name"},
+      {"[[nats]]\nurl = \"nats://a\"\n", "expected stream with it key=nats.0.stream"},
+      {"[kafka.2]\nbrokers = \"a\"\n",
+       "numbers start at 0 and leave no gap, expected kafka.0 too key=kafka.2"},
+      {"[kafka.x]\nbrokers = \"a\"\n", "expected [[kafka]] blocks"},
+      {"[kafka.00]\nbrokers = \"a\"\n", "expected [[kafka]] blocks"},
+      {"[kafka.99999999999999999999]\nbrokers = \"a\"\n", "expected [[kafka]] blocks"},
+  };
+  for (const auto& [toml, says] : cases) {
+    EXPECT_THAT(Load({.toml = toml}), IsErrorSaying(ErrorKind::kInvalid, says)) << toml;
+  }
+  EXPECT_THAT(Load({.environment = {{"SIGNALDB__KAFKA__0__BROKER", "x"}}}),
+              IsErrorSaying(ErrorKind::kInvalid, "did you mean brokers? key=kafka.0.broker"));
+}
+
+TEST(SourceBlocks, HaveALimitInNumber) {
+  std::string blocks;
+  for (std::size_t i = 0; i < kSourceBlocksMax; ++i) blocks += "[[kafka]]\nbrokers = \"a\"\n";
+  EXPECT_THAT(Load({.toml = blocks}), IsOk());
+  EXPECT_THAT(Load({.toml = blocks + "[[kafka]]\nbrokers = \"a\"\n"}),
+              IsErrorSaying(ErrorKind::kInvalid, "expected at most 16 of kafka"));
+
+  std::string topics = "[[kafka]]\nbrokers = \"a\"\n";
+  const auto topic = [](std::size_t i) {
+    return fmt::format("[[kafka.topics]]\ntopic = \"t{}\"\nsignal = \"logs\"\n", i);
+  };
+  for (std::size_t i = 0; i < kSourceRoutesMax; ++i) topics += topic(i);
+  EXPECT_THAT(Load({.toml = topics}), IsOk());
+  EXPECT_THAT(Load({.toml = topics + topic(kSourceRoutesMax)}),
+              IsErrorSaying(ErrorKind::kInvalid, "expected at most 64 of kafka.0.topics"));
+}
+
+}  // namespace
+}  // namespace signaldb
