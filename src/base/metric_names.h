@@ -15,8 +15,22 @@ struct MetricDefinition {
   std::string_view help;
 };
 
-/// Every metric there is. Histograms ending in `_seconds` use latency buckets, in `_bytes` or
-/// `_rows` powers of four.
+/// Upper bounds of histograms that end in `_seconds`: from half a millisecond (an fsync) to a
+/// minute (a commit that is retried).
+inline constexpr auto kLatencyBuckets = std::to_array<double>(
+    {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60});
+/// Of all others: powers of four from 1 to 4 Gi, for rows, bytes and requests alike.
+inline constexpr auto kSizeBuckets = [] {
+  std::array<double, 17> buckets{};
+  double bound = 1;
+  for (double& bucket : buckets) {
+    bucket = bound;
+    bound *= 4;
+  }
+  return buckets;
+}();
+
+/// Every metric there is.
 inline constexpr auto kMetrics = std::to_array<MetricDefinition>({
     {"signaldb_writer_requests_total", MetricType::kCounter,
      "Requests answered, by source (otlp_grpc, otlp_http), signal and outcome."},
@@ -34,6 +48,10 @@ inline constexpr auto kMetrics = std::to_array<MetricDefinition>({
      "Bytes that messages in flight may hold: half of memory.budget."},
     {"signaldb_writer_memory_used_bytes", MetricType::kGauge,
      "Bytes that messages in flight hold."},
+    {"signaldb_writer_encoding_bytes", MetricType::kGauge,
+     "Bytes of the slices that the library is encoding, of those under a memory limit."},
+    {"signaldb_writer_encoding_waits_total", MetricType::kCounter,
+     "Slices that found no room under the memory limit, by outcome (waited, refused)."},
     {"signaldb_writer_log_append_duration_seconds", MetricType::kHistogram,
      "Time a request waits for its bytes to be durable."},
     {"signaldb_writer_log_fsync_duration_seconds", MetricType::kHistogram,
@@ -52,20 +70,23 @@ inline constexpr auto kMetrics = std::to_array<MetricDefinition>({
     {"signaldb_writer_buffer_rows", MetricType::kGauge, "Decoded rows waiting for a commit."},
     {"signaldb_writer_cuts_total", MetricType::kCounter,
      "Cuts made, by reason (bytes, rows, age, memory, partitions, flush, shutdown)."},
-    {"signaldb_writer_batch_rows", MetricType::kHistogram, "Rows of one table in one cut."},
+    {"signaldb_writer_batch_rows", MetricType::kHistogram,
+     "Rows of one table in one cut, or in one write of the library."},
     {"signaldb_writer_batch_bytes", MetricType::kHistogram,
-     "Bytes of one table in one cut, in memory."},
+     "Bytes of one table in one cut, or in one write of the library, in memory."},
     {"signaldb_writer_batch_splits_total", MetricType::kCounter,
      "Batches split into slices, by reason (rows, bytes)."},
     {"signaldb_writer_data_file_bytes", MetricType::kHistogram, "Size of the data files written."},
     {"signaldb_writer_encode_duration_seconds", MetricType::kHistogram,
-     "Time to sort, encode and store the data files of one cut."},
+     "Time to sort, encode and store the data files of one cut or write."},
     {"signaldb_writer_commits_total", MetricType::kCounter,
      "Commits, by outcome (applied, conflict, unknown, failed)."},
     {"signaldb_writer_commit_duration_seconds", MetricType::kHistogram,
      "Time of one commit over all its tables, retries included."},
     {"signaldb_writer_commit_retries_total", MetricType::kCounter,
      "Commit attempts after the first, by reason."},
+    {"signaldb_writer_write_retries_total", MetricType::kCounter,
+     "Attempts to write a batch's files after the first, by reason."},
     {"signaldb_writer_commit_reconciled_total", MetricType::kCounter,
      "Unknown outcomes resolved by re-reading, by result (applied, rejected)."},
     {"signaldb_writer_transactions_total", MetricType::kCounter,
@@ -105,7 +126,8 @@ inline constexpr auto kMetrics = std::to_array<MetricDefinition>({
     {"signaldb_writer_catalog_pool_created_total", MetricType::kCounter,
      "Connections to the catalog opened."},
     {"signaldb_writer_catalog_pool_closed_total", MetricType::kCounter,
-     "Connections to the catalog closed, by reason (idle, lifetime, unhealthy, broken, shutdown)."},
+     "Connections to the catalog closed, by reason (idle, lifetime, resized, unhealthy, broken, "
+     "shutdown)."},
     {"signaldb_writer_catalog_pool_timeouts_total", MetricType::kCounter,
      "Times that no connection to the catalog became free in time."},
     {"signaldb_writer_dropped_log_lines_total", MetricType::kCounter,

@@ -15,6 +15,7 @@
 #include "adapters/otlp/otlp_http_handler.h"
 #include "adapters/otlp/receiver.h"
 #include "adapters/postgres/postgres_catalog.h"
+#include "adapters/postgres/postgres_uri.h"
 #include "adapters/sqlite/sqlite_catalog.h"
 #include "base/bounded_queue.h"
 #include "base/memory_budget.h"
@@ -146,10 +147,12 @@ Status Service::OpenFilesInFlight() {
                        !values.storage.warehouse.starts_with("memory://");
   if (!durable) return {};
   SIGNALDB_ASSIGN(const std::string root, PathOfFileLocation(values.storage.warehouse));
-  const std::string folder = JournalFolder(
-      root, values.schema.sqlite_path.empty()
-                ? Redact(values.schema.catalog_uri) + values.schema.catalog_name
-                : SqliteCatalogKey(values.schema.sqlite_path, values.schema.catalog_name));
+  std::string key = SqliteCatalogKey(values.schema.sqlite_path, values.schema.catalog_name);
+  if (values.schema.sqlite_path.empty()) {
+    SIGNALDB_ASSIGN(const PostgresTarget target, ParsePostgresUri(values.schema.catalog_uri));
+    key = PostgresCatalogKey(target, values.schema.catalog_name);
+  }
+  const std::string folder = JournalFolder(root, key);
   const Status recovered = RecoverFilesInFlight(environment_.files, environment_.events, folder,
                                                 *parts_->committer, *parts_->io, {});
   if (!recovered.has_value()) {

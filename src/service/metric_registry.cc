@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 #include <shared_mutex>
+#include <span>
 #include <sstream>
 #include <utility>
 #include <variant>
@@ -23,30 +24,13 @@ namespace {
 
 using Histogram = prometheus::Histogram;
 
-/// From half a millisecond (an fsync) to a minute (a commit that is retried).
-const std::vector<double>& LatencyBuckets() {
-  static const std::vector<double> kBuckets = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
-                                               0.25,   0.5,   1,      2.5,   5,    10,    30,   60};
-  return kBuckets;
-}
-
-/// Powers of four from 1 to 4 Gi: rows, bytes and requests alike.
-const std::vector<double>& SizeBuckets() {
-  static const std::vector<double> kBuckets = [] {
-    std::vector<double> buckets;
-    for (double bound = 1; bound <= 4.0 * (1U << 30); bound *= 4) buckets.push_back(bound);
-    return buckets;
-  }();
-  return kBuckets;
-}
-
 /// The samples of one metric. A short list is searched faster than prometheus::Family, which makes
 /// a map of strings for each look.
 template <typename Metric>
 class Samples {
  public:
-  Samples(prometheus::Family<Metric>& family, const std::vector<double>* buckets)
-      : family_(family), buckets_(buckets) {}
+  Samples(prometheus::Family<Metric>& family, std::vector<double> buckets)
+      : family_(family), buckets_(std::move(buckets)) {}
 
   Metric& Of(MetricLabels labels) {
     {
@@ -87,14 +71,14 @@ class Samples {
   /// Gives the sample that is there already for the same labels.
   Metric& Add(const prometheus::Labels& labels) {
     if constexpr (std::is_same_v<Metric, Histogram>) {
-      return family_.Add(labels, *buckets_);
+      return family_.Add(labels, buckets_);
     } else {
       return family_.Add(labels);
     }
   }
 
   prometheus::Family<Metric>& family_;
-  const std::vector<double>* buckets_;
+  const std::vector<double> buckets_;  // Of a histogram.
   mutable std::shared_mutex mutex_;
   std::vector<Sample> samples_;
 };
@@ -119,19 +103,25 @@ MetricRegistry::MetricRegistry() : state_(std::make_unique<State>()) {
     switch (metric.type) {
       case MetricType::kCounter: {
         auto& family = prometheus::BuildCounter().Name(name).Help(help).Register(state_->registry);
-        state_->counters.emplace(metric.name, std::make_unique<Counters>(family, nullptr));
+        state_->counters.emplace(metric.name,
+                                 std::make_unique<Counters>(family, std::vector<double>()));
         break;
       }
       case MetricType::kGauge: {
         auto& family = prometheus::BuildGauge().Name(name).Help(help).Register(state_->registry);
-        state_->gauges.emplace(metric.name, std::make_unique<Gauges>(family, nullptr));
+        state_->gauges.emplace(metric.name,
+                               std::make_unique<Gauges>(family, std::vector<double>()));
         break;
       }
       case MetricType::kHistogram: {
         auto& family =
             prometheus::BuildHistogram().Name(name).Help(help).Register(state_->registry);
-        const auto& buckets = name.ends_with("_seconds") ? LatencyBuckets() : SizeBuckets();
-        state_->histograms.emplace(metric.name, std::make_unique<Histograms>(family, &buckets));
+        const std::span<const double> bounds = name.ends_with("_seconds")
+                                                   ? std::span<const double>(kLatencyBuckets)
+                                                   : std::span<const double>(kSizeBuckets);
+        state_->histograms.emplace(metric.name,
+                                   std::make_unique<Histograms>(
+                                       family, std::vector<double>(bounds.begin(), bounds.end())));
         break;
       }
     }

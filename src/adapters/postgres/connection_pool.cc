@@ -41,7 +41,7 @@ Result<std::unique_ptr<ConnectionPool>> ConnectionPool::Start(const ConnectionPo
   pool->Maintain();
   if (options.maintenance_interval > Nanos(0)) {
     pool->maintainer_ = std::jthread([&self = *pool](const std::stop_token& stop) {
-      while (self.clock_.SleepFor(self.options_.maintenance_interval, stop)) self.Maintain();
+      while (self.clock_.SleepFor(self.options().maintenance_interval, stop)) self.Maintain();
     });
   }
   return pool;
@@ -56,15 +56,16 @@ ConnectionPool::~ConnectionPool() {
 }
 
 Result<ConnectionPool::Lease> ConnectionPool::Acquire() {
+  const ConnectionPoolOptions options = this->options();
   const Nanos begin = clock_.MonotonicNow();
-  const Nanos deadline = begin + options_.acquire_timeout;
+  const Nanos deadline = begin + options.acquire_timeout;
   Waiter turn;
   const Status granted = WaitForTurn(turn, deadline);
   events_.Observe("signaldb_writer_catalog_pool_acquire_duration_seconds",
                   Seconds(clock_.MonotonicNow() - begin));
   SIGNALDB_TRY(granted);
   if (turn.member != nullptr) {
-    if (IsTooOld(turn.opened_at)) {
+    if (IsTooOld(turn.opened_at, options)) {
       CountClosed("lifetime");
     } else if (!turn.member->IsHealthy()) {
       CountClosed("unhealthy");
@@ -102,7 +103,7 @@ Status ConnectionPool::WaitForTurn(Waiter& turn, Nanos deadline) {
 Result<ConnectionPool::Lease> ConnectionPool::OpenInOwnTurn(Nanos deadline) {
   const Nanos now = clock_.MonotonicNow();
   // Testing a dead connection may have used the time up; give opening a chance nevertheless.
-  const Nanos timeout = std::max(deadline - now, options_.acquire_timeout / 10);
+  const Nanos timeout = std::max(deadline - now, options().acquire_timeout / 10);
   Result<std::unique_ptr<PoolMember>> opened = open_(timeout);
   if (!opened.has_value()) {
     GiveBackTurn();
@@ -113,17 +114,26 @@ Result<ConnectionPool::Lease> ConnectionPool::OpenInOwnTurn(Nanos deadline) {
 }
 
 void ConnectionPool::Return(std::unique_ptr<PoolMember> member, Nanos opened_at, bool is_broken) {
-  if (is_broken || IsTooOld(opened_at)) {
-    CountClosed(is_broken ? "broken" : "lifetime");
-    member.reset();
-    GiveBackTurn();
-    return;
+  std::string_view why_close;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (is_broken) {
+      why_close = "broken";
+    } else if (IsTooOld(opened_at, options_)) {
+      why_close = "lifetime";
+    } else if (idle_.size() + in_use_ > options_.max_connections) {
+      why_close = "resized";
+    } else {
+      --in_use_;
+      idle_.push_back({std::move(member), opened_at, clock_.MonotonicNow()});
+      ServeWaitersLocked();
+      ReportLocked();
+      return;
+    }
   }
-  const std::scoped_lock lock(mutex_);
-  --in_use_;
-  idle_.push_back({std::move(member), opened_at, clock_.MonotonicNow()});
-  ServeWaitersLocked();
-  ReportLocked();
+  CountClosed(why_close);
+  member.reset();  // Before the turn is given back: the maximum counts.
+  GiveBackTurn();
 }
 
 void ConnectionPool::GiveBackTurn() {
@@ -135,14 +145,14 @@ void ConnectionPool::GiveBackTurn() {
 
 void ConnectionPool::ServeWaitersLocked() {
   while (!waiters_.empty()) {
+    // With idle ones left this happens only after the maximum was lowered.
+    if (in_use_ >= options_.max_connections) return;
     Waiter& first = *waiters_.front();
     if (!idle_.empty()) {
       // The newest, so that what is not needed grows idle.
       first.member = std::move(idle_.back().member);
       first.opened_at = idle_.back().opened_at;
       idle_.pop_back();
-    } else if (in_use_ >= options_.max_connections) {
-      return;
     }
     ++in_use_;
     waiters_.pop_front();
@@ -160,12 +170,13 @@ void ConnectionPool::Maintain() {
       const std::size_t staying = idle_.size() + in_use_ - closing.size();
       const bool is_spare = staying > options_.min_connections;
       const bool is_idle = is_spare && now - entry->idle_since >= options_.idle_timeout;
-      const bool is_old = IsTooOld(entry->opened_at);
-      if (!is_idle && !is_old) {
+      const bool is_old = IsTooOld(entry->opened_at, options_);
+      const bool is_surplus = staying > options_.max_connections;
+      if (!is_idle && !is_old && !is_surplus) {
         ++entry;
         continue;
       }
-      CountClosed(is_old ? "lifetime" : "idle");
+      CountClosed(is_old ? "lifetime" : is_surplus ? "resized" : "idle");
       closing.push_back(std::move(*entry));
       entry = idle_.erase(entry);
       ++in_use_;  // Until it is really closed: the maximum counts.
@@ -185,7 +196,7 @@ bool ConnectionPool::OpenOneForMinimum() {
     if (idle_.size() + in_use_ >= options_.min_connections) return false;
     ++in_use_;
   }
-  Result<Lease> opened = OpenInOwnTurn(clock_.MonotonicNow() + options_.acquire_timeout);
+  Result<Lease> opened = OpenInOwnTurn(clock_.MonotonicNow() + options().acquire_timeout);
   if (opened.has_value()) return true;
   events_.Log({.severity = Severity::kWarning,
                .module = "catalog",
@@ -194,8 +205,27 @@ bool ConnectionPool::OpenOneForMinimum() {
   return false;
 }
 
-bool ConnectionPool::IsTooOld(Nanos opened_at) const {
-  return clock_.MonotonicNow() - opened_at >= options_.max_lifetime;
+Status ConnectionPool::SetOptions(const ConnectionPoolOptions& options) {
+  SIGNALDB_TRY(CheckOptions(options));
+  {
+    const std::scoped_lock lock(mutex_);
+    options_ = options;
+    ServeWaitersLocked();
+    ReportLocked();
+  }
+  events_.Gauge("signaldb_writer_catalog_pool_connections_max",
+                static_cast<double>(options.max_connections));
+  Maintain();
+  return {};
+}
+
+ConnectionPoolOptions ConnectionPool::options() const {
+  const std::scoped_lock lock(mutex_);
+  return options_;
+}
+
+bool ConnectionPool::IsTooOld(Nanos opened_at, const ConnectionPoolOptions& options) const {
+  return clock_.MonotonicNow() - opened_at >= options.max_lifetime;
 }
 
 void ConnectionPool::CountClosed(std::string_view reason) {

@@ -84,8 +84,15 @@ class ConnectionPool {
   /// Errors: kUnavailable (none became free in time), and those of the opener.
   [[nodiscard]] Result<Lease> Acquire();
 
-  /// Closes what is idle for too long or too old, and opens up to the minimum again.
+  /// Closes what is idle for too long, too old or above the maximum, and opens up to the minimum.
   void Maintain();
+
+  /// Changes the pool while it is in use, for everybody: those who wait keep their deadlines, and
+  /// connections above a lower maximum are closed once they are given back. Opens up to the new
+  /// minimum before it returns, as far as the server lets it.
+  /// Errors: kInvalid (as Start; the pool is as before).
+  [[nodiscard]] Status SetOptions(const ConnectionPoolOptions& options);
+  [[nodiscard]] ConnectionPoolOptions options() const;
 
   struct Counts {
     std::size_t idle = 0;
@@ -111,7 +118,7 @@ class ConnectionPool {
 
   ConnectionPool(const ConnectionPoolOptions& options, Opener open, Clock& clock,
                  EventListener& events)
-      : options_(options), open_(std::move(open)), clock_(clock), events_(events) {}
+      : open_(std::move(open)), clock_(clock), events_(events), options_(options) {}
 
   [[nodiscard]] Status WaitForTurn(Waiter& turn, Nanos deadline);
   [[nodiscard]] Result<Lease> OpenInOwnTurn(Nanos deadline);
@@ -120,15 +127,15 @@ class ConnectionPool {
   void ServeWaitersLocked();
   void ReportLocked();
   void CountClosed(std::string_view reason);
-  [[nodiscard]] bool IsTooOld(Nanos opened_at) const;
+  [[nodiscard]] bool IsTooOld(Nanos opened_at, const ConnectionPoolOptions& options) const;
   [[nodiscard]] bool OpenOneForMinimum();
 
-  const ConnectionPoolOptions options_;
   const Opener open_;
   Clock& clock_;
   EventListener& events_;
 
   mutable std::mutex mutex_;
+  ConnectionPoolOptions options_;
   std::deque<Idle> idle_;  // The longest unused in front.
   std::list<Waiter*> waiters_;
   std::size_t in_use_ = 0;

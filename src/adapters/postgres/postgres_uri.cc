@@ -79,4 +79,9 @@ Result<PostgresTarget> ParsePostgresUri(std::string_view uri) {
   return target;
 }
 
+std::string PostgresCatalogKey(const PostgresTarget& target, std::string_view catalog_name) {
+  return fmt::format("postgres:{}@{}:{}:{}", ValueOf(target, "user", ""), target.display,
+                     ValueOf(target, "options", ""), catalog_name);
+}
+
 }  // namespace signaldb

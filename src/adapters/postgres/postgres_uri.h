@@ -27,4 +27,9 @@ struct PostgresTarget {
 /// Errors: kInvalid; the message never repeats the URI, whose password may be anywhere in it.
 [[nodiscard]] Result<PostgresTarget> ParsePostgresUri(std::string_view uri);
 
+/// What tells one PostgreSQL catalog from another, the same for every program of ours: server,
+/// database, and what decides the search path. Names no secret.
+[[nodiscard]] std::string PostgresCatalogKey(const PostgresTarget& target,
+                                             std::string_view catalog_name);
+
 }  // namespace signaldb

@@ -285,5 +285,44 @@ TEST_F(ConnectionPoolTest, ClosesEverythingAtTheEnd) {
   EXPECT_EQ(Closed("shutdown"), 3);
 }
 
+TEST_F(ConnectionPoolTest, NewSettingsHoldFromThenOn) {
+  ConnectionPoolOptions options{.min_connections = 1, .max_connections = 1};
+  const auto pool = Start(options);
+  options = {.min_connections = 3, .max_connections = 4, .max_lifetime = minutes(1)};
+  EXPECT_THAT(pool->SetOptions(options), IsOk());
+  EXPECT_EQ(side_.open, 3);
+  EXPECT_EQ(events_.gauge("signaldb_writer_catalog_pool_connections_max"), 4);
+  clock_.Advance(minutes(1));
+  pool->Maintain();
+  EXPECT_EQ(Closed("lifetime"), 3);
+  EXPECT_EQ(side_.open, 3);
+  EXPECT_THAT(pool->SetOptions({.min_connections = 2, .max_connections = 1}),
+              IsError(ErrorKind::kInvalid));
+  EXPECT_EQ(pool->options().max_connections, 4U);
+}
+
+TEST_F(ConnectionPoolTest, AHigherMaximumServesThoseWhoWait) {
+  const auto pool =
+      Start({.min_connections = 0, .max_connections = 1, .acquire_timeout = minutes(10)});
+  const auto held = pool->Acquire();
+  std::jthread waiter([&] { EXPECT_THAT(pool->Acquire(), IsOk()); });
+  while (pool->counts().waiting == 0) std::this_thread::yield();
+  EXPECT_THAT(pool->SetOptions({.min_connections = 0, .max_connections = 2}), IsOk());
+  waiter.join();
+}
+
+TEST_F(ConnectionPoolTest, ALowerMaximumClosesIdleOnesAndThoseThatComeBack) {
+  const auto pool = Start({.min_connections = 4, .max_connections = 4});
+  std::optional<Result<ConnectionPool::Lease>> held[3];
+  for (auto& lease : held) lease.emplace(pool->Acquire());
+  EXPECT_THAT(pool->SetOptions({.min_connections = 0, .max_connections = 2}), IsOk());
+  EXPECT_EQ(side_.open, 3);
+  held[0].reset();
+  EXPECT_EQ(side_.open, 2);
+  held[1].reset();
+  EXPECT_EQ(side_.open, 2);
+  EXPECT_EQ(Closed("resized"), 2);
+}
+
 }  // namespace
 }  // namespace signaldb::testing
