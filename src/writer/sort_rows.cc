@@ -230,7 +230,6 @@ class Slicer {
 
   void Cut(std::size_t partition, const std::vector<RowSpan>& spans) {
     slice_ = SortedRows::Slice{.partition = partition};
-    bytes_ = 0;
     for (RowSpan span : spans) {
       while (span.length > 0) {
         const std::int64_t count = Fitting(span);
@@ -255,8 +254,8 @@ class Slicer {
     std::int64_t count = 0;
     while (count < rows) {
       const std::int64_t bytes = sizes_->Of(span.batch, span.start + count);
-      if (bytes_ + bytes > limits_.bytes_max && slice_.rows + count > 0) break;
-      bytes_ += bytes;
+      if (slice_.bytes + bytes > limits_.bytes_max && slice_.rows + count > 0) break;
+      slice_.bytes += bytes;
       ++count;
     }
     return count;
@@ -265,14 +264,12 @@ class Slicer {
   void Close(std::size_t partition) {
     if (slice_.rows > 0) out_.push_back(std::move(slice_));
     slice_ = SortedRows::Slice{.partition = partition};
-    bytes_ = 0;
   }
 
   const SliceLimits& limits_;
   RowSizes* sizes_;
   std::vector<SortedRows::Slice>& out_;
   SortedRows::Slice slice_;
-  std::int64_t bytes_ = 0;
 };
 
 }  // namespace
@@ -291,7 +288,11 @@ Result<SortedRows> SortedRows::Make(const TableMetadata& metadata,
                   FindSortKeys(schema, metadata.sort_order(), batches));
   if (keys.has_value()) sorted.row_order_ = RowOrder::kSorted;
   std::int64_t bytes = 0;
-  for (const auto& batch : batches) bytes += arrow::util::TotalBufferSize(*batch);
+  std::int64_t rows = 0;
+  for (const auto& batch : batches) {
+    bytes += arrow::util::TotalBufferSize(*batch);
+    rows += batch->num_rows();
+  }
   RowSizes sizes(batches);
   Slicer slicer(limits, bytes > limits.bytes_max ? &sizes : nullptr, sorted.slices_);
   auto runs = FindRuns(batches, ids, keys.has_value() ? &*keys : nullptr);
@@ -300,6 +301,12 @@ Result<SortedRows> SortedRows::Make(const TableMetadata& metadata,
       slicer.Cut(p, RunMerger(*keys, std::move(runs[p])).Merge());
     else
       slicer.Cut(p, runs[p]);
+  }
+  if (bytes <= limits.bytes_max) {
+    const double row_bytes = static_cast<double>(bytes) / static_cast<double>(rows);
+    for (Slice& slice : sorted.slices_) {
+      slice.bytes = static_cast<std::int64_t>(row_bytes * static_cast<double>(slice.rows));
+    }
   }
   sorted.partitions_ = std::move(ids.partitions);
   return sorted;

@@ -37,6 +37,7 @@ class SortedRows {
   struct Slice {
     std::size_t partition = 0;  ///< Index into partitions().
     std::int64_t rows = 0;
+    std::int64_t bytes = 0;  ///< Of Arrow memory; shared out by rows if no slice is near the limit.
     std::vector<RowSpan> spans;
   };
 

@@ -122,13 +122,23 @@ class LaneFiles {
             writer, DataFileWriter::Make(with_.io, format_, lane.names.At(files++),
                                          rows_.partitions()[lane.partition], rows_.row_order()));
       }
-      SIGNALDB_ASSIGN(const std::shared_ptr<arrow::RecordBatch> batch, rows_.Gather(*slice));
-      SIGNALDB_TRY(writer->Write(*batch));
+      SIGNALDB_TRY(WriteSlice(*slice, *writer));
       if (writer->bytes_estimate() >= target_bytes_) {
         SIGNALDB_TRY(Finish(writer, lane.names.At(files - 1)));
       }
     }
     return writer == nullptr ? Status() : Finish(writer, lane.names.At(files - 1));
+  }
+
+  Status WriteSlice(const SortedRows::Slice& slice, DataFileWriter& writer) {
+    if (with_.encoding == nullptr) return GatherAndWrite(slice, writer);
+    SIGNALDB_ASSIGN(const EncodingShare::Hold hold, with_.encoding->Take(slice.bytes));
+    return GatherAndWrite(slice, writer);
+  }
+
+  Status GatherAndWrite(const SortedRows::Slice& slice, DataFileWriter& writer) {
+    SIGNALDB_ASSIGN(const std::shared_ptr<arrow::RecordBatch> batch, rows_.Gather(slice));
+    return writer.Write(*batch);
   }
 
   Status Finish(std::unique_ptr<DataFileWriter>& writer, const std::string& location) {
@@ -193,6 +203,10 @@ Result<std::vector<DataFile>> WriteDataFiles(
     const FileCollaborators& with, const TableMetadata& table,
     std::vector<std::shared_ptr<arrow::RecordBatch>> batches, const FileOptions& options) {
   constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
+  std::int64_t slice_bytes_max = options.max_memory_per_batch_bytes;
+  if (with.encoding != nullptr && with.encoding->bytes_max() > 0) {
+    slice_bytes_max = std::min(slice_bytes_max, with.encoding->bytes_max());
+  }
   SIGNALDB_TRY(CheckColumnsExist(table, batches));
   SIGNALDB_ASSIGN(std::shared_ptr<const DataFileFormat> format, DataFileFormat::Make(table));
   SIGNALDB_ASSIGN(std::vector<Type> types, PartitionTypes(table.partition_spec(), table.schema()));
@@ -201,8 +215,7 @@ Result<std::vector<DataFile>> WriteDataFiles(
       SortedRows::Make(
           table, std::move(batches),
           {.rows_max = options.enable_auto_split ? options.max_rows_per_batch : kNoLimit,
-           .bytes_max =
-               options.enable_auto_split ? options.max_memory_per_batch_bytes : kNoLimit}));
+           .bytes_max = options.enable_auto_split ? slice_bytes_max : kNoLimit}));
   if (rows.slices().size() > rows.partitions().size()) {
     with.events.Count("signaldb_writer_batch_splits_total",
                       static_cast<double>(rows.slices().size() - rows.partitions().size()),

@@ -11,6 +11,7 @@
 #include "iceberg/manifest/manifest.h"
 #include "iceberg/metadata/table_metadata.h"
 #include "signaldb/result.h"
+#include "writer/encoding_room.h"
 #include "writer/files_in_flight.h"
 
 namespace arrow {
@@ -35,14 +36,16 @@ struct FileCollaborators {
   EventListener& events;
   FilesInFlight* in_flight = nullptr;  ///< Told of every name before its first byte, if there.
   FilesInFlight::Owner owner;          ///< Whose files they are, for `in_flight`.
+  EncodingShare* encoding = nullptr;   ///< Each slice takes its room from it, if there.
 };
 
 /// Sorts `batches` by the table's sort order, splits them by partition and size, and writes them as
 /// new data files under the table's location, durable. At most `target_concurrent_batches` slices
 /// are encoded at once: those of different partitions, and of different parts of a large partition.
 /// On error nothing of it is left behind.
-/// Errors: kInvalid (a column that does not fit or that the table lacks; names it), kUnavailable,
-/// kUnknownOutcome (a file may be left behind; no table refers to it).
+/// Errors: kInvalid (a column that does not fit or that the table lacks; names it; a slice above
+/// the memory limit), kUnavailable (the store; no room to encode), kUnknownOutcome (a file may be
+/// left behind; no table refers to it).
 [[nodiscard]] Result<std::vector<DataFile>> WriteDataFiles(
     const FileCollaborators& with, const TableMetadata& table,
     std::vector<std::shared_ptr<arrow::RecordBatch>> batches, const FileOptions& options);

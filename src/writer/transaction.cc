@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <arrow/api.h>
+#include <arrow/util/byte_size.h>
 #include <fmt/format.h>
 
 #include "writer/files_in_flight.h"
@@ -117,8 +118,13 @@ Result<LoadedTable> Transaction::TableFor(const TableIdentifier& table) {
 Result<std::vector<DataFile>> Transaction::WriteFitted(
     const LoadedTable& table, std::vector<std::shared_ptr<arrow::RecordBatch>> fitted,
     const FileOptions& options) {
-  const FileCollaborators files{with_.io,     with_.clock,     with_.random,
-                                with_.events, with_.in_flight, {id_, table.table}};
+  const FileCollaborators files{.io = with_.io,
+                                .clock = with_.clock,
+                                .random = with_.random,
+                                .events = with_.events,
+                                .in_flight = with_.in_flight,
+                                .owner = {id_, table.table},
+                                .encoding = with_.encoding};
   std::vector<DataFile> written;
   for (auto first = fitted.begin(); first != fitted.end();) {
     // Columns may differ in their encoding only: dictionaries here, plain strings there.
@@ -144,13 +150,20 @@ Status Transaction::Write(const TableIdentifier& table,
   SIGNALDB_TRY(CheckOpen("take rows"));
   SIGNALDB_ASSIGN(const LoadedTable loaded, TableFor(table));
   std::int64_t rows = 0;
+  std::int64_t bytes = 0;
   for (auto& batch : batches) {
     SIGNALDB_ASSIGN(batch, FitBatch(loaded.metadata->schema(), batch));
     rows += batch->num_rows();
+    bytes += arrow::util::TotalBufferSize(*batch);
   }
   std::erase_if(batches, [](const auto& batch) { return batch->num_rows() == 0; });
   if (batches.empty()) return {};
+  const Nanos begun = with_.clock.MonotonicNow();
   SIGNALDB_ASSIGN(std::vector<DataFile> files, WriteFitted(loaded, std::move(batches), options));
+  with_.events.Observe("signaldb_writer_encode_duration_seconds",
+                       Seconds(with_.clock.MonotonicNow() - begun));
+  with_.events.Observe("signaldb_writer_batch_rows", static_cast<double>(rows));
+  with_.events.Observe("signaldb_writer_batch_bytes", static_cast<double>(bytes));
   Share& share = shares_.try_emplace(table, Share{loaded, {}, 0}).first->second;
   Say(Severity::kDebug, "rows written",
       {{"table", table.ToText()},

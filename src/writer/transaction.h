@@ -50,6 +50,7 @@ class Transaction {
     Random& random;
     EventListener& events;
     FilesInFlight* in_flight = nullptr;  ///< Null: nothing outlives the process anyway.
+    EncodingShare* encoding = nullptr;   ///< Null: no memory limit.
   };
   enum class State : std::uint8_t { kOpen, kInDoubt, kCommitted, kRolledBack };
 

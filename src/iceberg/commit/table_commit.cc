@@ -151,15 +151,17 @@ class TableCommitter::CommitRun {
     Error last{ErrorKind::kCancelled,
                fmt::format("stopped before the commit was attempted commit_id={}", commit_id_)};
     Backoff backoff(owner_.options_.retry, owner_.clock_, owner_.random_);
+    Nanos failed = begun;
     while (backoff.Next(stop)) {
       attempt_ = backoff.attempts();
-      if (attempt_ > 1) NoteRetry(last);
+      if (attempt_ > 1) NoteRetry(last, owner_.clock_.MonotonicNow() - failed);
       Result<CommitReport> report = AttemptOnce();
       if (report.has_value()) {
         NoteApplied(*report, begun);
         return report;
       }
       last = std::move(report).error();
+      failed = owner_.clock_.MonotonicNow();
       maybe_applied_ |= last.kind == ErrorKind::kUnknownOutcome;
       if (given_up_ || !IsRetryable(last.kind)) break;
     }
@@ -302,7 +304,8 @@ class TableCommitter::CommitRun {
     }
   }
 
-  void NoteRetry(const Error& why) {
+  void NoteRetry(const Error& why, Nanos waited) {
+    owner_.events_.Observe("signaldb_writer_retry_backoff_seconds", Seconds(waited));
     owner_.events_.Count("signaldb_writer_commit_retries_total", 1,
                          {{"reason", ToString(why.kind)}});
     owner_.events_.Log({.severity = Severity::kWarning,
