@@ -2,7 +2,7 @@
 # `cmake --install build/release --component signaldb --prefix /usr/local`.
 include(CMakePackageConfigHelpers)
 
-set(SIGNALDB_MODULES base iceberg telemetry writer adapter_posix adapter_local adapter_memory adapter_sqlite library)
+set(SIGNALDB_MODULES base iceberg telemetry writer adapter_posix adapter_local adapter_memory adapter_postgres adapter_sqlite library)
 add_library(signaldb STATIC)
 set_target_properties(signaldb PROPERTIES LINKER_LANGUAGE CXX)
 foreach(module IN LISTS SIGNALDB_MODULES)

@@ -3,8 +3,10 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
+#include "signaldb/metrics.h"
 #include "signaldb/retry_config.h"
 
 namespace signaldb {
@@ -25,26 +27,51 @@ struct BatchOptimizationConfig {
   friend bool operator==(const BatchOptimizationConfig&, const BatchOptimizationConfig&) = default;
 };
 
-/// Connections to the SQL catalog. SQLite has one connection and one writer at a time: there only
-/// `connection_timeout_ms` counts, as the wait for another process's lock.
+/// Connections to a PostgreSQL catalog. SQLite has one connection and one writer at a time: there
+/// only `connection_timeout_ms` counts, as the wait for another process's lock.
+///
+/// All writers of one object store and one catalog share a pool. The first of them makes it as its
+/// configuration says; CreateIcebergWriterWithPool and SetPoolConfig change it for all.
 struct CatalogPoolConfig {
-  int min_connections = 2;
-  int max_connections = 10;
-  std::int64_t connection_timeout_ms = 5'000;
-  std::int64_t idle_timeout_seconds = 300;
-  std::int64_t max_lifetime_seconds = 1'800;
+  int min_connections = 2;                     ///< Kept open, also when nobody needs them.
+  int max_connections = 10;                    ///< Never more; who finds none free waits its turn.
+  std::int64_t connection_timeout_ms = 5'000;  ///< How long to wait for one, opening included.
+  std::int64_t idle_timeout_seconds = 300;     ///< Unused as long: closed, down to the minimum.
+  std::int64_t max_lifetime_seconds = 1'800;   ///< Older ones are closed when not in use.
 
   friend bool operator==(const CatalogPoolConfig&, const CatalogPoolConfig&) = default;
+};
+
+/// Room for the slices that are being sorted out, encoded and stored: that of
+/// `target_concurrent_batches` slices of each writer. Batches that a program holds do not count.
+///
+/// The slices of all writers of one object store are added up, and each writer keeps the sum within
+/// its own limit. Slices are made no larger than the limit, as far as `enable_auto_split` and
+/// single rows allow it.
+struct MemoryConfig {
+  enum class WhenExhausted : std::uint8_t {
+    kWait,  ///< For other slices to be done, up to `wait_timeout`; then as kFail.
+    kFail,  ///< The write fails at once with kUnavailable, and nothing of the batch is left.
+  };
+
+  std::int64_t limit_bytes = 0;  ///< Of Arrow memory; 0: no limit.
+  WhenExhausted when_exhausted = WhenExhausted::kWait;
+  std::chrono::milliseconds wait_timeout{30'000};
+
+  friend bool operator==(const MemoryConfig&, const MemoryConfig&) = default;
 };
 
 /// What a writer is made from, beside the object store. The default keeps the catalog in memory.
 struct Configuration {
   struct Schema {
-    std::string catalog_type = "sql";             ///< "sql" or "memory".
-    std::string catalog_uri = "sqlite::memory:";  ///< Or "sqlite:///absolute/path.db".
-    std::string catalog_name = "signaldb";        ///< Other tools must use the same one.
+    std::string catalog_type = "sql";  ///< "sql" or "memory".
+    /// Or "sqlite:///absolute/path.db", or "postgres://user:password@host:5432/database" with
+    /// special characters percent-encoded and options of libpq, such as "?sslmode=verify-full".
+    std::string catalog_uri = "sqlite::memory:";
+    std::string catalog_name = "signaldb";  ///< Other tools must use the same one.
   } schema;
   BatchOptimizationConfig batch;
+  MemoryConfig memory;
   CatalogPoolConfig catalog_pool;
   RetryConfig retry;
   /// After this a transaction is rolled back by the next call that touches it.
@@ -52,6 +79,8 @@ struct Configuration {
   /// Gets every log line, as `level=info module=writer message="..." transaction_id=...`, without a
   /// line end. Called from any thread, one call at a time. Empty: no log.
   std::function<void(const std::string& line)> on_log;
+  /// Gets every metric. Null: none are kept. Writers may share one.
+  std::shared_ptr<MetricListener> metrics;
 };
 
 }  // namespace signaldb

@@ -104,13 +104,16 @@ class IcebergTableWriter {
   /// Errors: kInvalid (fewer than one attempt, a negative delay, a multiplier below 1; an active
   /// transaction).
   [[nodiscard]] Status SetRetryConfig(const RetryConfig& config);
-  /// Connects to the catalog anew; not while a transaction is active. A catalog in memory has no
-  /// connections and only keeps the values.
-  /// Errors: kInvalid (a value out of range, an active transaction), kUnavailable, kCorrupt.
+  /// Changes the pool of a PostgreSQL catalog at once, for all writers that share it; SQLite is
+  /// connected to anew. Not while a transaction is active. A catalog in memory has no connections
+  /// and only keeps the values.
+  /// Errors: kInvalid (a value out of range, an active transaction); for SQLite kUnavailable and
+  /// kCorrupt.
   [[nodiscard]] Status SetPoolConfig(const CatalogPoolConfig& config);
   [[nodiscard]] const BatchOptimizationConfig& batch_config() const;
   [[nodiscard]] const RetryConfig& retry_config() const;
-  [[nodiscard]] const CatalogPoolConfig& pool_config() const;
+  /// As it is in force: another writer of the same pool may have changed it.
+  [[nodiscard]] CatalogPoolConfig pool_config() const;
 
   /// How many seconds ago the table was read from the catalog, and whether that is past the time to
   /// live. Nothing if it was not read since ClearCatalogCache, or if caching is off.
@@ -140,7 +143,8 @@ class IcebergTableWriter {
     const Configuration& config, std::shared_ptr<ObjectStore> object_store, std::string_view tenant,
     std::string_view dataset, std::string_view table);
 
-/// The same with `config.catalog_pool` replaced.
+/// The same with `config.catalog_pool` replaced. A pool that other writers use already is changed
+/// for them too, as by SetPoolConfig; CreateIcebergWriter joins it as it is.
 [[nodiscard]] Result<std::unique_ptr<IcebergTableWriter>> CreateIcebergWriterWithPool(
     const Configuration& config, std::shared_ptr<ObjectStore> object_store, std::string_view tenant,
     std::string_view dataset, std::string_view table, const CatalogPoolConfig& pool_config);

@@ -46,4 +46,17 @@ Status CheckConfig(const CatalogPoolConfig& config) {
   return {};
 }
 
+Status CheckConfig(const MemoryConfig& config) {
+  if (config.limit_bytes < 0) return Refuse("memory.limit_bytes", "0 or more");
+  if (config.wait_timeout.count() < 0) return Refuse("memory.wait_timeout", "0 or more");
+  return {};
+}
+
+Status CheckConfig(const Configuration& config) {
+  SIGNALDB_TRY(CheckConfig(config.batch));
+  SIGNALDB_TRY(CheckConfig(config.memory));
+  SIGNALDB_TRY(CheckConfig(config.catalog_pool));
+  return CheckConfig(config.retry);
+}
+
 }  // namespace signaldb

@@ -9,5 +9,8 @@ namespace signaldb {
 [[nodiscard]] Status CheckConfig(const BatchOptimizationConfig& config);
 [[nodiscard]] Status CheckConfig(const RetryConfig& config);
 [[nodiscard]] Status CheckConfig(const CatalogPoolConfig& config);
+[[nodiscard]] Status CheckConfig(const MemoryConfig& config);
+/// All of them.
+[[nodiscard]] Status CheckConfig(const Configuration& config);
 
 }  // namespace signaldb

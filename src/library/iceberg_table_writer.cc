@@ -42,7 +42,7 @@ std::unique_ptr<Transaction> IcebergTableWriter::Parts::NewTransaction() {
   ObjectStore::Parts& with = store->parts();
   return std::make_unique<Transaction>(
       Transaction::Collaborators{*committer, *with.io, *with.clock, *with.random, *events,
-                                 in_flight.get()},
+                                 in_flight.get(), encoding.get()},
       config.transaction_timeout);
 }
 
@@ -59,20 +59,30 @@ Status IcebergTableWriter::Parts::WriteInto(
     if (batch == nullptr) return Fail(ErrorKind::kInvalid, "a batch is null");
   }
   Status status;
+  Nanos failed{0};
   for (Backoff backoff(config.retry, *store->parts().clock, *store->parts().random);
        backoff.Next({});) {
+    if (backoff.attempts() > 1) {
+      const Nanos waited = store->parts().clock->MonotonicNow() - failed;
+      events->Observe("signaldb_writer_retry_backoff_seconds",
+                      std::chrono::duration<double>(waited).count(), {});
+    }
     status = into.Write(table, batches, file_options());
     if (status.has_value()) {
       if (backoff.attempts() > 1) events->Count("signaldb_writer_retry_success_total", 1, {});
       return status;
     }
-    if (!IsRetryable(status.error().kind)) return status;
+    // What to do without room was configured, and it was not to try again.
+    if (!IsRetryable(status.error().kind) || encoding->TookRefusal()) return status;
+    events->Count("signaldb_writer_write_retries_total", 1,
+                  {{"reason", ToString(status.error().kind)}});
     events->Log({.severity = Severity::kWarning,
                  .module = "writer",
                  .message = "batch is written again",
                  .fields = {{"transaction_id", into.id()},
                             {"attempt", std::to_string(backoff.attempts())},
                             {"error", status.error().message}}});
+    failed = store->parts().clock->MonotonicNow();
   }
   return status;
 }
@@ -184,9 +194,12 @@ Status IcebergTableWriter::SetPoolConfig(const CatalogPoolConfig& config) {
   if (parts_->transaction != nullptr) {
     return NotWhileActive("the pool configuration", parts_->transaction->id());
   }
+  if (parts_->catalog.postgres != nullptr) return SetPool(*parts_->catalog.postgres, config);
+  Configuration changed = parts_->config;
+  changed.catalog_pool = config;
   SIGNALDB_ASSIGN(OpenedCatalog catalog,
-                  OpenCatalog(parts_->store->parts(), parts_->config.schema, config));
-  parts_->config.catalog_pool = config;
+                  OpenCatalog(parts_->store->parts(), changed, PoolChange::kSet, parts_->events));
+  parts_->config = std::move(changed);
   // The committer borrows the catalog that it replaces.
   parts_->committer.reset();
   parts_->catalog = std::move(catalog);
@@ -198,7 +211,8 @@ const BatchOptimizationConfig& IcebergTableWriter::batch_config() const {
   return parts_->config.batch;
 }
 const RetryConfig& IcebergTableWriter::retry_config() const { return parts_->config.retry; }
-const CatalogPoolConfig& IcebergTableWriter::pool_config() const {
+CatalogPoolConfig IcebergTableWriter::pool_config() const {
+  if (parts_->catalog.postgres != nullptr) return PoolConfigOf(*parts_->catalog.postgres);
   return parts_->config.catalog_pool;
 }
 

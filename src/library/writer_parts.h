@@ -3,11 +3,11 @@
 #include <memory>
 #include <string>
 
-#include "base/event_listener.h"
 #include "iceberg/commit/metadata_cache.h"
 #include "iceberg/commit/table_commit.h"
 #include "library/store_parts.h"
 #include "signaldb/iceberg_table_writer.h"
+#include "writer/encoding_room.h"
 #include "writer/files_in_flight.h"
 #include "writer/transaction.h"
 
@@ -17,13 +17,14 @@ namespace signaldb {
 ///
 /// Threads: as the writer.
 struct IcebergTableWriter::Parts {
-  std::shared_ptr<ObjectStore> store;  ///< Shared with whoever made it, as the API says.
-  std::unique_ptr<EventListener> events;
-  Configuration config;
+  std::shared_ptr<ObjectStore> store;       ///< Shared with whoever made it, as the API says.
+  std::shared_ptr<ProgramListener> events;  ///< Shared with the pool it looks into.
+  Configuration config;                     ///< `catalog_pool` without a pool only.
   OpenedCatalog catalog;
   TableIdentifier table;
   std::string table_name;
   std::unique_ptr<FilesInFlight> in_flight;  ///< Null if nothing outlives the process.
+  std::unique_ptr<EncodingShare> encoding;
   std::unique_ptr<MetadataCache> cache;
   std::unique_ptr<TableCommitter> committer;
   std::unique_ptr<Transaction> transaction;  ///< The active one.

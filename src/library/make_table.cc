@@ -1,0 +1,55 @@
+#include "library/make_table.h"
+
+#include <arrow/api.h>
+#include <fmt/format.h>
+
+#include "iceberg/schema/partition_spec.h"
+#include "iceberg/schema/schema.h"
+
+namespace signaldb {
+
+namespace {
+
+Result<std::int32_t> ColumnId(const Schema& schema, const std::string& column) {
+  const Field* field = schema.FindByName(column);
+  if (field != nullptr) return field->id;
+  return Fail(
+      ErrorKind::kInvalid,
+      fmt::format("the table is to be divided or sorted by a column it has not column={}", column));
+}
+
+// As Iceberg's own writers name partition fields.
+std::string PartitionFieldName(const TableOptions::PartitionField& field) {
+  if (!field.name.empty()) return field.name;
+  std::string transform = field.transform.substr(0, field.transform.find('['));
+  if (transform == "identity") return field.column;
+  if (transform == "truncate") transform = "trunc";
+  return field.column + "_" + transform;
+}
+
+}  // namespace
+
+Result<NewTable> MakeTable(const TableOptions& options, const std::string& location) {
+  if (options.schema == nullptr) return Fail(ErrorKind::kInvalid, "a new table needs a schema");
+  NewTable table;
+  table.location = location;
+  SIGNALDB_ASSIGN(table.schema, FromArrowSchema(*options.schema));
+  for (const TableOptions::PartitionField& field : options.partition_by) {
+    SIGNALDB_ASSIGN(const std::int32_t id, ColumnId(table.schema, field.column));
+    table.spec.fields.push_back({.source_id = id,
+                                 .field_id = 0,
+                                 .name = PartitionFieldName(field),
+                                 .transform = Transform::FromText(field.transform)});
+  }
+  for (const TableOptions::SortField& field : options.sort_by) {
+    SIGNALDB_ASSIGN(const std::int32_t id, ColumnId(table.schema, field.column));
+    table.sort_order.fields.push_back({.transform = {},
+                                       .source_id = id,
+                                       .ascending = field.ascending,
+                                       .nulls_first = field.nulls_first});
+  }
+  table.properties.insert(options.properties.begin(), options.properties.end());
+  return table;
+}
+
+}  // namespace signaldb

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+
+#include "iceberg/metadata/table_metadata.h"
+#include "signaldb/result.h"
+#include "signaldb/table_options.h"
+
+namespace signaldb {
+
+/// The definition of a new table at `location`.
+/// Errors: kInvalid (no schema, a type Iceberg has not, a column that does not exist; names it).
+[[nodiscard]] Result<NewTable> MakeTable(const TableOptions& options, const std::string& location);
+
+}  // namespace signaldb
