@@ -8,6 +8,7 @@
 #include <arrow/util/byte_size.h>
 #include <fmt/format.h>
 
+#include "iceberg/metadata/snapshot_expiry.h"
 #include "writer/files_in_flight.h"
 #include "writer/fit_batch.h"
 
@@ -26,6 +27,17 @@ bool HoldsCommit(const TableMetadata& metadata, const std::string& id) {
     const auto found = snapshot->summary.find(kCommitIdKey);
     return found != snapshot->summary.end() && found->second == id;
   });
+}
+
+/// A commit that was not found may have been applied and expired since.
+Status RefuseToGuess(const TableMetadata& base, const LoadedTable& written_for,
+                     const std::string& id) {
+  if (HasHistorySince(base, written_for.metadata->last_sequence_number)) return {};
+  return Fail(ErrorKind::kUnknownOutcome,
+              fmt::format("whether the transaction was committed cannot be told any more, the "
+                          "snapshots since were expired; look for its rows table={} "
+                          "transaction_id={}",
+                          written_for.table.ToText(), id));
 }
 
 std::string_view ToString(Transaction::State state) {
@@ -182,8 +194,11 @@ std::vector<TableChange> Transaction::Changes(bool& found) const {
     change.added_files = share.files;
     change.table_uuid = share.table.metadata->table_uuid;
     change.schema_id = share.table.metadata->current_schema_id;
-    change.on_base = [this, &found](const TableMetadata& base) -> Result<Properties> {
-      if (!HoldsCommit(base, id_)) return Properties{};
+    change.on_base = [this, &found, &share](const TableMetadata& base) -> Result<Properties> {
+      if (!HoldsCommit(base, id_)) {
+        if (state_ == State::kInDoubt) SIGNALDB_TRY(RefuseToGuess(base, share.table, id_));
+        return Properties{};
+      }
       found = true;
       return Fail(ErrorKind::kConflict,
                   fmt::format("the transaction is in the table already transaction_id={}", id_));
@@ -239,6 +254,7 @@ Status Transaction::MakeSureItCannotApply() {
   fence.on_base = [this, &found](const TableMetadata& base) -> Result<Properties> {
     found = HoldsCommit(base, id_);
     if (found) return Fail(ErrorKind::kConflict, "it was committed");
+    SIGNALDB_TRY(RefuseToGuess(base, shares_.begin()->second.table, id_));
     return Properties{{std::string(kFenceProperty), id_}};
   };
   std::vector<TableChange> changes;

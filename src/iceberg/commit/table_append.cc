@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "iceberg/commit/snapshot_summary.h"
+#include "iceberg/metadata/snapshot_expiry.h"
 
 namespace signaldb {
 
@@ -16,6 +17,9 @@ namespace {
 /// About 8 MiB of entries with metrics of a hundred columns; more go into further manifests.
 constexpr std::size_t kManifestEntriesMax = 5'000;
 constexpr std::int32_t kFormatVersionWritten = 2;
+/// More than one commit adds, so that a history of any length shrinks, and few enough that no
+/// commit takes long for it.
+constexpr std::size_t kExpiredPerCommitMax = 20;
 
 std::int64_t NewSnapshotId(Random& random) {
   while (true) {
@@ -60,6 +64,13 @@ bool IsWorthMerging(const ManifestMergeOptions& options, const std::vector<Manif
   return false;
 }
 
+Result<Expiry> Expire(const TableMetadata& base, std::int64_t now_ms, TableMetadata& next) {
+  SIGNALDB_ASSIGN(const ExpiryPolicy policy, ExpiryPolicy::From(next.properties));
+  if (!policy.on_commit) return Expiry();
+  SIGNALDB_ASSIGN(auto expired, ExpireSnapshots(next, policy, now_ms, kExpiredPerCommitMax));
+  return MakeExpiry(base, next, std::move(expired));
+}
+
 }  // namespace
 
 TableAppend::TableAppend(TableChange change, Settings settings, Random& random)
@@ -80,6 +91,11 @@ bool TableAppend::IsAppliedIn(const LoadedTable& base) const {
       return entry.metadata_file == attempt.metadata_location;
     });
   });
+}
+
+bool TableAppend::MayBeExpiredIn(const LoadedTable& base) const {
+  return begun_ && snapshot_id_ != 0 && base.metadata->table_uuid == table_uuid_ &&
+         !HasHistorySince(*base.metadata, first_sequence_number_);
 }
 
 Status TableAppend::CheckBase(const LoadedTable& base) {
@@ -113,6 +129,7 @@ Status TableAppend::CheckBase(const LoadedTable& base) {
                                 change_.table.ToText(), file.file_path));
       }
     }
+    first_sequence_number_ = metadata.last_sequence_number;
     begun_ = true;
   }
   return change_.added_files.empty() ? Status{} : CheckSchema(metadata);
@@ -256,6 +273,9 @@ Result<TableAppend::Attempt> TableAppend::Prepare(FileIo& io, MetadataCache& cac
     SIGNALDB_TRY(AddSnapshot(io, cache, base, timestamp_ms, *next, attempt));
   }
   SIGNALDB_TRY(SetProperties(*next, properties, {}));
+  if (snapshot_id_ != 0) {
+    SIGNALDB_ASSIGN(attempt.expiry, Expire(*base.metadata, timestamp_ms, *next));
+  }
   attempt.fallen_off_the_log = AdvanceMetadataLog(*next, base.metadata_location,
                                                   base.metadata->last_updated_ms, timestamp_ms);
   SIGNALDB_ASSIGN(std::string bytes, EncodeMetadataFile(*next));
@@ -266,8 +286,19 @@ Result<TableAppend::Attempt> TableAppend::Prepare(FileIo& io, MetadataCache& cac
       .table = change_.table, .metadata_location = metadata_location, .metadata = std::move(next)};
   attempts_.push_back({.metadata_location = metadata_location,
                        .list_location = attempt.list_location,
-                       .manifests = attempt.manifests});
+                       .manifests = attempt.manifests,
+                       .expiry = attempt.expiry});
   return attempt;
+}
+
+Expiry TableAppend::ExpiryOf(const LoadedTable& applied) const {
+  const Snapshot* const ours =
+      snapshot_id_ == 0 ? nullptr : applied.metadata->SnapshotById(snapshot_id_);
+  if (ours == nullptr) return {};
+  for (const Written& attempt : attempts_) {
+    if (attempt.list_location == ours->manifest_list) return attempt.expiry;
+  }
+  return {};
 }
 
 void TableAppend::FilesAreWritten() { manifest_files_.clear(); }

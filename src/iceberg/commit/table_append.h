@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "iceberg/commit/expired_files.h"
 #include "iceberg/commit/metadata_cache.h"
 #include "iceberg/commit/parallel_writes.h"
 #include "iceberg/commit/table_commit.h"
@@ -39,6 +40,9 @@ class TableAppend {
   /// Whether `base` shows that one of our attempts was applied.
   [[nodiscard]] bool IsAppliedIn(const LoadedTable& base) const;
 
+  /// Whether ours may have been applied and expired since, so that IsAppliedIn cannot tell.
+  [[nodiscard]] bool MayBeExpiredIn(const LoadedTable& base) const;
+
   /// What an attempt on `base` writes and asks of the catalog.
   struct Attempt {
     PointerUpdate update;
@@ -47,6 +51,7 @@ class TableAppend {
     std::string list_location;  ///< Empty: no snapshot.
     std::shared_ptr<const std::vector<ManifestFile>> manifests;
     std::vector<std::string> fallen_off_the_log;
+    Expiry expiry;  ///< What this attempt expires, if the table wants that.
   };
   /// `properties` are set on the table. Errors: kInvalid, kCorrupt, kUnavailable as
   /// TableCommitter::Commit has them; kNotFound (the base's manifest list is gone).
@@ -60,6 +65,8 @@ class TableAppend {
   /// Every file that attempts may have left behind; with `applied`, all but those that this version
   /// of the table needs.
   [[nodiscard]] std::vector<std::string> Garbage(const LoadedTable* applied) const;
+  /// What was expired by the one of our attempts that `applied` shows.
+  [[nodiscard]] Expiry ExpiryOf(const LoadedTable& applied) const;
 
  private:
   [[nodiscard]] Status CheckBase(const LoadedTable& base);
@@ -75,6 +82,7 @@ class TableAppend {
     std::string metadata_location;
     std::string list_location;
     std::shared_ptr<const std::vector<ManifestFile>> manifests;  // Of the list; shared with caches.
+    Expiry expiry;
   };
 
   const TableChange change_;
@@ -85,6 +93,7 @@ class TableAppend {
   std::string table_uuid_;
   std::int32_t schema_id_ = 0;
   bool begun_ = false;
+  std::int64_t first_sequence_number_ = 0;  // The last of the base of the first attempt.
   std::size_t manifest_names_used_ = 0;
   std::vector<ManifestFile> manifests_;      // Of this commit; empty until the first attempt.
   std::vector<PendingFile> manifest_files_;  // Those of them that are not written yet.

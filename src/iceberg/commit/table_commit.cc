@@ -186,12 +186,28 @@ class TableCommitter::CommitRun {
     for (std::size_t i = 0; i < tables_.size(); ++i) {
       if (tables_[i].IsAppliedIn(bases[i])) return AppliedAsFound(std::move(bases));
     }
+    if (maybe_applied_) SIGNALDB_TRY(RefuseToGuess(bases));
     SIGNALDB_ASSIGN(std::vector<TableAppend::Attempt> attempts, Prepare(bases));
     SIGNALDB_TRY(WriteAll(attempts));
     std::vector<PointerUpdate> updates;
     for (const TableAppend::Attempt& attempt : attempts) updates.push_back(attempt.update);
     SIGNALDB_TRY(owner_.catalog_.Commit(updates));
     return AppliedAsWritten(bases, std::move(attempts));
+  }
+
+  /// That our snapshot is not there says nothing if snapshots since were expired. Doubling the rows
+  /// would be worse than not knowing.
+  [[nodiscard]] Status RefuseToGuess(const std::vector<LoadedTable>& bases) {
+    for (std::size_t i = 0; i < tables_.size(); ++i) {
+      if (!tables_[i].MayBeExpiredIn(bases[i])) continue;
+      given_up_ = true;
+      return Fail(
+          ErrorKind::kUnknownOutcome,
+          fmt::format("whether the commit was applied cannot be told any more, the snapshots "
+                      "since were expired; look for its rows table={} commit_id={}",
+                      bases[i].table.ToText(), commit_id_));
+    }
+    return {};
   }
 
   [[nodiscard]] Result<std::vector<TableAppend::Attempt>> Prepare(
@@ -263,7 +279,10 @@ class TableCommitter::CommitRun {
   [[nodiscard]] CommitReport AppliedAsFound(std::vector<LoadedTable> tables) {
     CommitReport report = NewReport();
     report.found_by_looking = true;
-    for (std::size_t i = 0; i < tables_.size(); ++i) Delete(tables_[i].Garbage(&tables[i]));
+    for (std::size_t i = 0; i < tables_.size(); ++i) {
+      Delete(tables_[i].Garbage(&tables[i]));
+      DeleteExpired(tables_[i].ExpiryOf(tables[i]), tables[i]);
+    }
     report.tables = std::move(tables);
     return report;
   }
@@ -285,9 +304,29 @@ class TableCommitter::CommitRun {
       cache.NoteTable(attempt.next);
       Delete(tables_[i].Garbage(&attempt.next));
       if (DeletesOldMetadata(*attempt.next.metadata)) Delete(attempt.fallen_off_the_log);
+      DeleteExpired(attempt.expiry, attempt.next);
       report.tables.push_back(std::move(attempt.next));
     }
     return report;
+  }
+
+  /// Only after the commit is certain. What is not deleted now, also after a crash, stays as an
+  /// orphan.
+  void DeleteExpired(const Expiry& expiry, const LoadedTable& now) {
+    if (expiry.expired.empty()) return;
+    const Result<std::vector<std::string>> files =
+        FilesOfExpired(owner_.io_, owner_.cache_, expiry, *now.metadata);
+    if (files.has_value()) {
+      Delete(*files);
+      return;
+    }
+    owner_.events_.Log({.severity = Severity::kWarning,
+                        .module = kModule,
+                        .message = "files of expired snapshots stay as orphans",
+                        .fields = {{"commit_id", commit_id_},
+                                   {"table", now.table.ToText()},
+                                   {"snapshots", std::to_string(expiry.expired.size())},
+                                   {"error", files.error().message}}});
   }
 
   /// Failures leave garbage, which is harmless; they are not worth more than a line.

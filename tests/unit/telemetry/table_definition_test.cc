@@ -180,6 +180,9 @@ TEST(TableDefinition, HasThePropertiesOfANewTable) {
   const auto& logs = DefinitionOf(TableKind::kLogs).properties;
   EXPECT_THAT(logs, Contains(Pair("write.metadata.delete-after-commit.enabled", "true")));
   EXPECT_THAT(logs, Contains(Pair("write.metadata.previous-versions-max", "20")));
+  EXPECT_THAT(logs, Contains(Pair("signaldb.expire-on-commit.enabled", "true")));
+  EXPECT_THAT(logs, Contains(Pair("history.expire.max-snapshot-age-ms", "3600000")));
+  EXPECT_THAT(logs, Contains(Pair("history.expire.min-snapshots-to-keep", "20")));
   EXPECT_THAT(logs, Contains(Pair("write.parquet.compression-codec", "zstd")));
   EXPECT_THAT(logs, Contains(Pair("write.parquet.compression-level", "1")));
   EXPECT_THAT(logs, Contains(Pair("signaldb.schema.version", "writer-v1")));

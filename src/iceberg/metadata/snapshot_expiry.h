@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "iceberg/metadata/table_metadata.h"
+#include "signaldb/result.h"
+
+namespace signaldb {
+
+/// Table property: whether every commit of ours also expires what `history.expire.*` lets go.
+inline constexpr std::string_view kExpireOnCommitProperty = "signaldb.expire-on-commit.enabled";
+
+/// What lets snapshots of a table go. The names and defaults of the numbers are Iceberg's, so that
+/// every program which maintains the table comes to the same result.
+struct ExpiryPolicy {
+  /// Set by kExpireOnCommitProperty; off if `gc.enabled` forbids that files are deleted.
+  bool on_commit = false;
+  std::int64_t snapshot_age_max_ms =
+      5LL * 24 * 3600 * 1000;      ///< history.expire.max-snapshot-age-ms
+  std::int32_t snapshots_min = 1;  ///< history.expire.min-snapshots-to-keep, for each branch
+  std::int64_t ref_age_max_ms =
+      std::numeric_limits<std::int64_t>::max();  ///< history.expire.max-ref-age-ms
+
+  /// Reads the numbers only if `on_commit`.
+  /// Errors: kInvalid (a value that is no number or not above 0; names the property).
+  [[nodiscard]] static Result<ExpiryPolicy> From(const Properties& properties);
+};
+
+/// Takes at most `count_max` snapshots out of `metadata`, the oldest first, with their statistics
+/// and what the snapshot log says up to them, and returns them. Refs that are too old go first,
+/// main never. Kept are: what a ref points at; of every branch the newest `snapshots_min` and all
+/// that are young enough (refs may have limits of their own); and young ones of no branch.
+/// Deletes no file.
+/// Errors: kCorrupt (the table's statistics cannot be read).
+[[nodiscard]] Result<std::vector<std::shared_ptr<const Snapshot>>> ExpireSnapshots(
+    TableMetadata& metadata, const ExpiryPolicy& policy, std::int64_t now_ms,
+    std::size_t count_max);
+
+/// Whether every snapshot since `sequence_number` is still in the table, so that one which is not
+/// there was never added. Of tables from format version 2 on.
+[[nodiscard]] bool HasHistorySince(const TableMetadata& metadata, std::int64_t sequence_number);
+
+}  // namespace signaldb
