@@ -22,9 +22,6 @@ class BoundedDepth {
   bool Int64(std::int64_t value) { return document_.Int64(value); }
   bool Uint64(std::uint64_t value) { return document_.Uint64(value); }
   bool Double(double value) { return document_.Double(value); }
-  bool RawNumber(const char* text, rapidjson::SizeType length, bool copy) {
-    return document_.RawNumber(text, length, copy);
-  }
   bool String(const char* text, rapidjson::SizeType length, bool copy) {
     return document_.String(text, length, copy);
   }

@@ -66,7 +66,6 @@ class MetadataHandler {
   bool Double(double value) {
     return reader_.inside() ? Number(std::nullopt) : Plain() && document_.Double(value);
   }
-  bool RawNumber(const char*, SizeType, bool) { return false; }  // Only with a flag we do not set.
   bool String(const char* text, SizeType length, bool copy) {
     if (!reader_.inside()) return Plain() && document_.String(text, length, copy);
     return reader_.String({text, length}) || Fails(reader_.error());
