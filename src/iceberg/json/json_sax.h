@@ -30,7 +30,7 @@ class NumberReader {
   bool Bool(bool value) { return handler_.Bool(value); }
   bool RawNumber(const char* text, rapidjson::SizeType length, bool /*copy*/) {
     const Result<JsonNumber> number = ParseJsonNumber({text, length});
-    if (number) return std::visit([this](auto value) { return Pass(value); }, *number);
+    if (number) return std::visit([this](auto value) { return this->Pass(value); }, *number);
     error_ = number.error();
     return false;
   }
