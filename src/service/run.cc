@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "adapters/local/posix_file_system.h"
+#include "adapters/otlp/grpc_log.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "service/event_log.h"
@@ -72,6 +73,7 @@ int RunUntilSignal(LoadedConfiguration configuration) {
   SystemRandom random;
   PosixFileSystem files;
   EventLog events(configuration.values.logging.format, *levels, clock, std::cerr);
+  const GrpcLog grpc_log(events);
   std::stop_source stop;
   std::binary_semaphore asked(0);
   std::atomic<bool> finished = false;

@@ -48,6 +48,10 @@ class RecordingListener final : public EventListener {
     const auto found = observations_.find(name);
     return found == observations_.end() ? std::vector<double>{} : found->second;
   }
+  [[nodiscard]] std::vector<LogEvent> events() const {
+    const std::scoped_lock lock(mutex_);
+    return events_;
+  }
   /// Whether a line of at least this severity has `part` in its message.
   [[nodiscard]] bool Said(Severity severity, std::string_view part) const {
     const std::scoped_lock lock(mutex_);
