@@ -375,7 +375,8 @@ std::vector<ReadinessCheck> Service::CheckReadiness() {
   const std::int64_t budget = parts_->budget.bytes_max();
   checks.push_back({.name = "memory",
                     .passes = memory < budget - budget / kNearlyFullDivisor,
-                    .detail = fmt::format("bytes={} budget={}", memory, budget)});
+                    .detail = fmt::format("bytes={} bytes_max={} budget={}", memory, budget,
+                                          configuration_.values.memory.budget)});
   std::string stalled;
   for (const std::string& dataset : parts_->scheduler->Stalled())
     stalled += (stalled.empty() ? "" : "; ") + dataset;

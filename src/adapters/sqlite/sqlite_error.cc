@@ -12,7 +12,7 @@ std::string_view Advice(ErrorKind kind) {
     case ErrorKind::kConflict:
       return "catalog refused the change";
     case ErrorKind::kUnavailable:
-      return "catalog is not available; it will be tried again";
+      return "catalog is not available; see that nobody locks it and that its disk has room";
     case ErrorKind::kUnknownOutcome:
       return "catalog did not say whether it committed; the table will be read again";
     case ErrorKind::kCorrupt:
