@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include "adapters/local/posix_file_system.h"
@@ -14,6 +15,7 @@
 #include "service/configuration_keys.h"
 #include "service/configuration_sources.h"
 #include "service/run.h"
+#include "service/value_text.h"
 #include "service/version.h"
 
 namespace signaldb {
@@ -45,10 +47,32 @@ int Run(const ConfigurationArguments& arguments) {
   return kWrongUsage;
 }
 
+/// Why the first argument is nothing that `app` knows; empty if it knows it. CLI11 would only say
+/// that a subcommand is missing.
+std::string WhyUnknown(std::string_view first, const CLI::App& app) {
+  if (first.starts_with('-')) {
+    if (app.get_option_no_throw(std::string(first)) != nullptr) return {};
+    return fmt::format("There is no option \"{}\" in front of a command", first);
+  }
+  Nearest nearest(first);
+  std::string_view longer;
+  for (const CLI::App* command : app.get_subcommands(nullptr)) {
+    const std::string& name = command->get_name();
+    if (name == first) return {};
+    nearest.Consider(name);
+    if (name.starts_with(first)) longer = name;
+  }
+  const std::string_view meant = nearest.best().empty() ? longer : nearest.best();
+  return fmt::format("There is no command \"{}\"{}{}", first,
+                     meant.empty() ? "" : ", did you mean ",
+                     meant.empty() ? "" : fmt::format("{}?", meant));
+}
+
 int Main(int argc, const char* const* argv) {
   CLI::App app("Takes in OTLP and commits it to Iceberg tables, each message exactly once.",
                "signaldb-writer");
   app.require_subcommand(1);
+  app.set_version_flag("--version", std::string(Version()), "Print the version");
   app.footer("Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.");
   int exit_code = kDone;
 
@@ -82,6 +106,10 @@ int Main(int argc, const char* const* argv) {
   version->callback(
       [&] { std::cout << (json->count() > 0 ? VersionJson() : std::string(Version())) << '\n'; });
 
+  if (const std::string why = argc > 1 ? WhyUnknown(argv[1], app) : ""; !why.empty()) {
+    std::cerr << why << "\nRun with --help for more information.\n";
+    return kWrongUsage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
