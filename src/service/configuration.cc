@@ -24,9 +24,8 @@
 #define TOML_UNREACHABLE __builtin_unreachable()
 #include <toml++/toml.h>
 
-#include "adapters/postgres/postgres_uri.h"
+#include "service/configuration_assembly.h"
 #include "service/configuration_keys.h"
-#include "service/locations.h"
 #include "service/log_levels.h"
 #include "service/source_block_keys.h"
 #include "service/value_text.h"
@@ -36,7 +35,6 @@ namespace {
 
 constexpr std::string_view kVariablePrefix = "SIGNALDB__";
 constexpr std::string_view kFileSuffix = "_FILE";
-constexpr std::string_view kDefaultOrigin = "default";
 
 /// Variables that the documentation names beside the SIGNALDB__ forms; those win over these.
 struct NamedVariable {
@@ -49,19 +47,6 @@ constexpr auto kNamedVariables = std::to_array<NamedVariable>({
     {"SIGNALDB_STORAGE_DSN", "storage.dsn"},
     {"SIGNALDB_LOG", "logging.level"},
 });
-
-/// One value on its way in.
-struct Setting {
-  std::string key;
-  std::string text;
-  std::string origin;
-};
-
-const ConfigurationKey* FindKey(std::string_view name) {
-  const auto keys = ConfigurationKeys();
-  const auto found = std::ranges::find(keys, name, &ConfigurationKey::name);
-  return found == keys.end() ? FindBlockKey(name) : &*found;
-}
 
 /// The dotted form of a SIGNALDB__ variable's rest: "COMMIT__INTERVAL" -> "commit.interval".
 std::string KeyOf(std::string_view rest) {
@@ -77,13 +62,11 @@ std::string KeyOf(std::string_view rest) {
   return key;
 }
 
-std::unexpected<Error> Wrong(std::string_view origin, std::string_view what, std::string_view key) {
-  return Fail(ErrorKind::kInvalid, fmt::format("{}: {} key={}", origin, what, key));
-}
-
-std::unexpected<Error> UnknownKey(std::string_view origin, std::string_view key) {
-  if (const std::string why = WhyRefused(key); !why.empty()) return Wrong(origin, why, key);
-  if (const std::string why = ExplainBlockKey(key); !why.empty()) return Wrong(origin, why, key);
+void AddUnknownKey(std::string_view origin, std::string_view key, Mistakes& mistakes) {
+  if (const std::string why = WhyRefused(key); !why.empty()) return mistakes.Add(origin, why, key);
+  if (const std::string why = ExplainBlockKey(key); !why.empty()) {
+    return mistakes.Add(origin, why, key);
+  }
   Nearest nearest(key);
   for (const ConfigurationKey& known : ConfigurationKeys()) nearest.Consider(known.name);
   // Else a right name in a wrong section.
@@ -92,10 +75,11 @@ std::unexpected<Error> UnknownKey(std::string_view origin, std::string_view key)
   for (const ConfigurationKey& known : ConfigurationKeys()) {
     if (meant.empty() && known.name.substr(known.name.find('.') + 1) == leaf) meant = known.name;
   }
-  return Wrong(origin,
+  mistakes.Add(origin,
                meant.empty() ? "unknown key, docs/reference/configuration.md has them all"
                              : fmt::format("unknown key, did you mean {}?", meant),
                key);
+  if (!meant.empty()) mistakes.Doubt(meant);
 }
 
 // --- the file
@@ -146,286 +130,190 @@ void CollectLeaves(const toml::table& table, const std::string& prefix,
   }
 }
 
-/// The value as its text, if its TOML type is one that the key's type can have.
-Result<std::string> TextOfNode(const toml::node& node, const ConfigurationKey& key) {
-  const bool is_bare = key.type == KeyType::kInteger || key.type == KeyType::kNumber ||
-                       key.type == KeyType::kBoolean;
-  if (const auto* text = node.as_string(); text != nullptr && !is_bare) return text->get();
-  if (const auto* integer = node.as_integer()) return fmt::to_string(integer->get());
-  if (const auto* number = node.as_floating_point()) return fmt::to_string(number->get());
-  if (const auto* boolean = node.as_boolean()) return fmt::to_string(boolean->get());
-  const std::string_view expected = key.type == KeyType::kBoolean ? "true or false, unquoted"
-                                    : is_bare                     ? "a number, unquoted"
-                                                                  : "a text in quotes";
-  return Fail(ErrorKind::kInvalid, fmt::format("expected {}", expected));
-}
-
-/// A text key given a bare number is a slip: "5" for a path, say.
+/// Whether a number without quotes can be a value. For a text it is a slip: 5 for a path, say.
 bool TakesBareNumbers(KeyType type) {
   using enum KeyType;
   return type == kInteger || type == kNumber || type == kBytes || type == kMilliseconds ||
          type == kSeconds || type == kDuration;
 }
 
-Result<Setting> SettingOfLeaf(const TomlLeaf& leaf, const std::string& origin) {
-  const ConfigurationKey* key = FindKey(leaf.key);
-  if (key == nullptr) return UnknownKey(origin, leaf.key);
-  Result<std::string> text = TextOfNode(*leaf.node, *key);
-  if (!text.has_value()) return Wrong(origin, text.error().message, leaf.key);
-  if (leaf.node->is_number() && !TakesBareNumbers(key->type)) {
-    return Wrong(origin, "expected a text in quotes, or true or false", leaf.key);
+/// The value as its text, if its TOML type is one that the key's type can have.
+std::optional<std::string> TextOfNode(const toml::node& node, KeyType type) {
+  const bool is_bare =
+      type == KeyType::kInteger || type == KeyType::kNumber || type == KeyType::kBoolean;
+  if (const auto* text = node.as_string(); text != nullptr && !is_bare) return text->get();
+  if (const auto* boolean = node.as_boolean(); boolean != nullptr && type == KeyType::kBoolean) {
+    return fmt::to_string(boolean->get());
   }
-  return Setting{leaf.key, std::move(*text), origin};
+  if (!TakesBareNumbers(type)) return std::nullopt;
+  if (const auto* integer = node.as_integer()) return fmt::to_string(integer->get());
+  if (const auto* number = node.as_floating_point()) return fmt::to_string(number->get());
+  return std::nullopt;
 }
 
-Result<std::vector<Setting>> SettingsOfFile(const ConfigurationSources::File& file) {
+/// What was expected in `line` (counted from 1) of a text that is no TOML, for most often a value
+/// lacks its quotes. Empty if the line sets no key of ours.
+std::string ExpectedInLine(std::string_view text, std::uint32_t line) {
+  const auto trimmed = [](std::string_view part) {
+    const std::size_t begin = part.find_first_not_of(" \t\r");
+    if (begin == std::string_view::npos) return std::string_view();
+    return part.substr(begin, part.find_last_not_of(" \t\r") - begin + 1);
+  };
+  std::string_view section;
+  std::string_view at;
+  for (std::uint32_t number = 1; number <= line && !text.empty(); ++number) {
+    at = trimmed(text.substr(0, text.find('\n')));
+    text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+    if (number < line && at.starts_with('[') && at.ends_with(']')) {
+      section = trimmed(at.substr(1, at.size() - 2));
+    }
+  }
+  const std::string_view name = trimmed(at.substr(0, at.find('=')));
+  const std::string key = section.empty() ? std::string(name) : fmt::format("{}.{}", section, name);
+  const ConfigurationKey* known = FindConfigurationKey(key);
+  if (known == nullptr || !at.contains('=')) return {};
+  return fmt::format("; expected {} key={}", ExpectedInToml(*known), key);
+}
+
+void ApplyFile(const ConfigurationSources::File& file, ConfigurationAssembly& assembly,
+               Mistakes& mistakes) {
   if (file.text.size() > kConfigurationFileBytesMax) {
-    return Fail(ErrorKind::kInvalid,
-                fmt::format("{}: a configuration file has at most 1 MiB bytes={}", file.name,
-                            file.text.size()));
+    mistakes.AddOfSource(fmt::format("{}: a configuration file has at most 1 MiB bytes={}",
+                                     file.name, file.text.size()));
+    return;
   }
   const toml::parse_result parsed = toml::parse(file.text);
   if (!parsed) {
     std::string why(parsed.error().description());
     std::ranges::replace(why, '\n', ' ');
-    return Fail(ErrorKind::kInvalid, fmt::format("{}:{}: not TOML: {}", file.name,
-                                                 parsed.error().source().begin.line, why));
+    const std::uint32_t line = parsed.error().source().begin.line;
+    mistakes.AddOfSource(fmt::format("{}:{}: not TOML: {}{}", file.name, line, why,
+                                     ExpectedInLine(file.text, line)));
+    return;
   }
   std::vector<TomlLeaf> leaves;
   CollectLeaves(parsed.table(), "", leaves);
   std::ranges::stable_sort(leaves, {}, &TomlLeaf::line);
 
-  std::vector<Setting> settings;
   for (const TomlLeaf& leaf : leaves) {
-    SIGNALDB_ASSIGN(Setting setting,
-                    SettingOfLeaf(leaf, fmt::format("{}:{}", file.name, leaf.line)));
-    settings.push_back(std::move(setting));
+    const std::string origin = fmt::format("{}:{}", file.name, leaf.line);
+    const ConfigurationKey* key = FindConfigurationKey(leaf.key);
+    if (key == nullptr) {
+      AddUnknownKey(origin, leaf.key, mistakes);
+    } else if (auto text = TextOfNode(*leaf.node, key->type)) {
+      assembly.Apply({leaf.key, std::move(*text), origin}, mistakes);
+    } else {
+      mistakes.Add(origin, "expected " + ExpectedInToml(*key), leaf.key);
+    }
   }
-  return settings;
 }
 
 // --- the environment
 
+using Variable = std::pair<std::string, std::string>;
 using Environment = std::map<std::string, std::string, std::less<>>;
 
-Result<std::string> ReadSecret(const ConfigurationSources& sources, const std::string& variable,
-                               const std::string& path) {
+Result<std::string> ReadSecret(const ConfigurationSources& sources, const std::string& path) {
   Result<std::string> text = sources.read_file(path);
-  if (!text.has_value()) {
-    return Fail(ErrorKind::kInvalid,
-                fmt::format("environment {}: {}", variable, text.error().message));
-  }
+  if (!text.has_value()) return text;
   if (text->ends_with('\n')) text->pop_back();
   if (text->ends_with('\r')) text->pop_back();
   return text;
 }
 
-/// The setting of one SIGNALDB__ variable, whose key must be known.
-Result<Setting> SettingOfVariable(const ConfigurationSources& sources,
-                                  const Environment& environment, const std::string& variable,
-                                  const std::string& text) {
+/// Applies one SIGNALDB__ variable, whose key must be known.
+void ApplyVariable(const ConfigurationSources& sources, const Environment& environment,
+                   const std::string& variable, ConfigurationAssembly& assembly,
+                   Mistakes& mistakes) {
   const std::string origin = "environment " + variable;
-  const std::string key = KeyOf(std::string_view(variable).substr(kVariablePrefix.size()));
-  if (FindKey(key) != nullptr) return Setting{key, text, origin};
-
-  if (variable.ends_with(kFileSuffix)) {
-    const std::string direct = variable.substr(0, variable.size() - kFileSuffix.size());
-    const std::string file_key = KeyOf(std::string_view(direct).substr(kVariablePrefix.size()));
-    if (FindKey(file_key) != nullptr) {
-      if (environment.contains(direct)) {
-        return Wrong(origin, fmt::format("{} is set too, use one of them", direct), file_key);
-      }
-      SIGNALDB_ASSIGN(std::string secret, ReadSecret(sources, variable, text));
-      return Setting{file_key, std::move(secret), origin};
-    }
+  const std::string& text = environment.at(variable);
+  std::string_view rest = std::string_view(variable).substr(kVariablePrefix.size());
+  const std::string key = KeyOf(rest);
+  if (FindConfigurationKey(key) != nullptr) {
+    assembly.Apply({key, text, origin}, mistakes);
+    return;
   }
-  return UnknownKey(origin, key);
+  if (rest.ends_with(kFileSuffix)) rest.remove_suffix(kFileSuffix.size());
+  const std::string file_key = KeyOf(rest);
+  const std::string direct = fmt::format("{}{}", kVariablePrefix, rest);
+  if (FindConfigurationKey(file_key) == nullptr) {
+    AddUnknownKey(origin, key, mistakes);
+  } else if (environment.contains(direct)) {
+    mistakes.Add(origin, fmt::format("{} is set too, use one of them", direct), file_key);
+  } else if (auto secret = ReadSecret(sources, text)) {
+    assembly.Apply({file_key, std::move(*secret), origin}, mistakes);
+  } else {
+    mistakes.Add(origin, secret.error().message, file_key);
+  }
 }
 
-Result<std::vector<Setting>> SettingsOfEnvironment(const ConfigurationSources& sources) {
+void ApplyEnvironment(const ConfigurationSources& sources, ConfigurationAssembly& assembly,
+                      Mistakes& mistakes) {
   const Environment environment(sources.environment.begin(), sources.environment.end());
-  std::vector<Setting> settings;
   // Weakest first: RUST_LOG, the documented single names, then the double ones.
   if (const auto rust = environment.find("RUST_LOG"); rust != environment.end()) {
     if (std::string own = OwnLogLevels(rust->second); !own.empty()) {
-      settings.push_back({"logging.level", std::move(own), "environment RUST_LOG"});
+      assembly.Apply({"logging.level", std::move(own), "environment RUST_LOG"}, mistakes);
     }
   }
   for (const auto& [variable, key] : kNamedVariables) {
     const auto found = environment.find(variable);
     if (found == environment.end()) continue;
-    settings.push_back({std::string(key), found->second, fmt::format("environment {}", variable)});
+    assembly.Apply({std::string(key), found->second, fmt::format("environment {}", variable)},
+                   mistakes);
   }
   for (const auto& [variable, text] : environment) {
-    if (!variable.starts_with(kVariablePrefix)) continue;
-    SIGNALDB_ASSIGN(Setting setting, SettingOfVariable(sources, environment, variable, text));
-    settings.push_back(std::move(setting));
+    if (variable.starts_with(kVariablePrefix)) {
+      ApplyVariable(sources, environment, variable, assembly, mistakes);
+    }
   }
-  return settings;
+}
+
+/// The name of `key`'s variable with `between` in place of its dot.
+std::string VariableOf(const ConfigurationKey& key, std::string_view between) {
+  std::string variable = "SIGNALDB";
+  variable += between;
+  for (const char c : key.name) {
+    if (c == '.') {
+      variable += between;
+    } else {
+      variable += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    }
+  }
+  return variable;
+}
+
+/// A single underscore is the likeliest slip. It is no error: names with the prefix SIGNALDB_ also
+/// come from Kubernetes, which makes them of the names of services.
+void AddIgnoredVariables(const std::vector<Variable>& environment,
+                         std::vector<std::string>& warnings) {
+  for (const ConfigurationKey& key : ConfigurationKeys()) {
+    const std::string single = VariableOf(key, "_");
+    const bool is_read = std::ranges::find(kNamedVariables, single, &NamedVariable::variable) !=
+                         kNamedVariables.end();
+    const bool is_set =
+        std::ranges::find(environment, single, &Variable::first) != environment.end();
+    if (is_read || !is_set) continue;
+    warnings.push_back(
+        fmt::format("environment variable {} is not read, use {}", single, VariableOf(key, "__")));
+  }
 }
 
 // --- the command line
 
-Result<std::vector<Setting>> SettingsOfCommandLine(std::span<const std::string> texts) {
-  std::vector<Setting> settings;
+void ApplyCommandLine(std::span<const std::string> texts, ConfigurationAssembly& assembly,
+                      Mistakes& mistakes) {
   for (const std::string& text : texts) {
     const std::size_t equals = text.find('=');
-    if (equals == std::string::npos) {
-      return Wrong("command line", "expected --set key=value", text);
-    }
     const std::string key = text.substr(0, equals);
-    if (FindKey(key) == nullptr) return UnknownKey("command line", key);
-    settings.push_back({key, text.substr(equals + 1), "command line"});
-  }
-  return settings;
-}
-
-// --- all of them
-
-/// Collects settings in the order of their strength, and remembers where each value came from.
-class Assembly {
- public:
-  [[nodiscard]] Status Apply(const std::vector<Setting>& settings) {
-    for (const Setting& setting : settings) {
-      const ConfigurationKey& key = *FindKey(setting.key);
-      const bool in_block = FindBlockKey(setting.key) != nullptr;
-      const Status set = in_block ? CheckBlockValue(setting.key, setting.text)
-                                  : SetFromText(key, setting.text, values_);
-      if (in_block && set) blocks_[setting.key] = {setting.text, setting.origin};
-      if (!set.has_value()) {
-        std::string what = set.error().message;
-        if (key.name == "schema.catalog_type" && setting.text == "rest") {
-          what += "; the REST catalog is not supported in this build";
-        }
-        return Wrong(setting.origin, fmt::format("{}, not \"{}\"", what, Redact(setting.text)),
-                     setting.key);
-      }
-      in_force_.insert_or_assign(setting.key, setting);
+    if (equals == std::string::npos) {
+      mistakes.Add("command line", "expected --set key=value", text);
+    } else if (FindConfigurationKey(key) == nullptr) {
+      AddUnknownKey("command line", key, mistakes);
+    } else {
+      assembly.Apply({key, text.substr(equals + 1), "command line"}, mistakes);
     }
-    return {};
   }
-
-  [[nodiscard]] const std::string& OriginOf(const std::string& key) const {
-    return in_force_.at(key).origin;
-  }
-  [[nodiscard]] bool IsDefault(const std::string& key) const {
-    return OriginOf(key) == kDefaultOrigin;
-  }
-  [[nodiscard]] ServiceConfiguration& values() { return values_; }
-
-  /// Makes the blocks, once all settings are there.
-  [[nodiscard]] Status FinishBlocks(const std::string& working_directory) {
-    return BuildBlocks(blocks_, working_directory, values_, shown_blocks_);
-  }
-
-  [[nodiscard]] std::vector<ConfigurationValue> Shown() const {
-    std::vector<ConfigurationValue> shown;
-    for (const ConfigurationKey& key : ConfigurationKeys()) {
-      const Setting& setting = in_force_.at(std::string(key.name));
-      shown.push_back({std::string(key.name), Redact(setting.text), setting.origin});
-    }
-    shown.insert(shown.end(), shown_blocks_.begin(), shown_blocks_.end());
-    return shown;
-  }
-
- private:
-  ServiceConfiguration values_;
-  std::map<std::string, Setting> in_force_;
-  BlockValues blocks_;
-  std::vector<ConfigurationValue> shown_blocks_;
-};
-
-/// The header of a table in TOML: "commit" -> "[commit]", "kafka.0.topics.1" -> "[[kafka.topics]]".
-std::string TomlHeader(std::string_view section) {
-  if (!IsBlockList(section.substr(0, section.rfind('.')))) return fmt::format("[{}]", section);
-  std::string name;
-  bool is_number = false;
-  for (std::size_t dot = 0; dot != std::string_view::npos; is_number = !is_number) {
-    dot = section.find('.');
-    if (!is_number) {
-      name += name.empty() ? "" : ".";
-      name += section.substr(0, dot);
-    }
-    section.remove_prefix(dot == std::string_view::npos ? 0 : dot + 1);
-  }
-  return fmt::format("[[{}]]", name);
-}
-
-/// Turns locations and paths into absolute ones.
-Status ResolveLocations(Assembly& assembly, const std::string& cwd) {
-  ServiceConfiguration& c = assembly.values();
-  if (c.schema.catalog_type == CatalogType::kSql && IsPostgresUri(c.schema.catalog_uri)) {
-    const auto target = ParsePostgresUri(c.schema.catalog_uri);
-    if (!target.has_value()) {
-      const std::string key = "schema.catalog_uri";
-      return Wrong(assembly.OriginOf(key), target.error().message, key);
-    }
-  } else if (c.schema.catalog_type == CatalogType::kSql) {
-    auto path = SqlitePathOf(c.schema.catalog_uri, cwd);
-    if (!path.has_value()) {
-      const std::string key = "schema.catalog_uri";
-      return Wrong(assembly.OriginOf(key), path.error().message, key);
-    }
-    c.schema.sqlite_path = std::move(*path);
-  }
-  auto warehouse = WarehouseOf(c.storage.dsn, cwd);
-  if (!warehouse.has_value()) {
-    return Wrong(assembly.OriginOf("storage.dsn"), warehouse.error().message, "storage.dsn");
-  }
-  c.storage.warehouse = std::move(*warehouse);
-
-  if (c.log.dir.empty()) return Wrong(assembly.OriginOf("log.dir"), "expected a path", "log.dir");
-  c.log.dir = AbsolutePath(c.log.dir, cwd);
-  for (std::string* path : {&c.otlp.tls_cert_file, &c.otlp.tls_key_file}) {
-    if (!path->empty()) *path = AbsolutePath(*path, cwd);
-  }
-  return {};
-}
-
-/// What must hold between keys.
-Status CheckTogether(Assembly& assembly) {
-  const ServiceConfiguration& c = assembly.values();
-  const auto wrong = [&](const std::string& key, std::string_view what) {
-    return Wrong(assembly.OriginOf(key), what, key);
-  };
-  if (c.schema.catalog_name.empty()) return wrong("schema.catalog_name", "expected a name");
-  if (c.otlp.tls_cert_file.empty() != c.otlp.tls_key_file.empty()) {
-    const bool has_cert = !c.otlp.tls_cert_file.empty();
-    return wrong(
-        has_cert ? "otlp.tls_cert_file" : "otlp.tls_key_file",
-        has_cert ? "expected otlp.tls_key_file with it" : "expected otlp.tls_cert_file with it");
-  }
-  if (c.log.bytes_max < 2 * c.log.segment_bytes) {
-    return wrong("log.bytes_max", "expected room for two segments of log.segment_bytes");
-  }
-  if (c.memory.budget < 2 * c.otlp.max_request_bytes) {
-    return wrong("memory.budget", "expected room for two requests of otlp.max_request_bytes");
-  }
-  if (c.commit.max_uncommitted_bytes > c.memory.budget) {
-    return wrong("commit.max_uncommitted_bytes", "expected no more than memory.budget");
-  }
-  if (c.catalog_pool.min_connections > c.catalog_pool.max_connections) {
-    return wrong("catalog_pool.min_connections", "expected no more than max_connections");
-  }
-  if (c.retry.initial_delay > c.retry.max_delay) {
-    return wrong("retry.initial_delay", "expected no more than retry.max_delay");
-  }
-  return {};
-}
-
-std::vector<std::string> Warnings(const Assembly& assembly, const ServiceConfiguration& c) {
-  std::vector<std::string> warnings;
-  const bool memory_catalog = c.schema.catalog_type == CatalogType::kMemory;
-  if (memory_catalog || c.schema.sqlite_path == ":memory:") {
-    warnings.emplace_back("the catalog is in memory: its tables are gone when the process ends");
-  }
-  if (c.storage.warehouse == "memory://") {
-    warnings.emplace_back("storage is in memory: its rows are gone when the process ends");
-  }
-  if (memory_catalog && !assembly.IsDefault("schema.catalog_uri")) {
-    warnings.emplace_back("schema.catalog_uri has no effect with catalog_type=memory");
-  }
-  return warnings;
 }
 
 /// Replaces the part of `text` between `from` and `to` by three stars; returns the end of them.
@@ -464,30 +352,33 @@ void RedactOptions(std::string& text) {
   }
 }
 
+/// The header of a table in TOML: "commit" -> "[commit]", "kafka.0.topics.1" -> "[[kafka.topics]]".
+std::string TomlHeader(std::string_view section) {
+  if (!IsBlockList(section.substr(0, section.rfind('.')))) return fmt::format("[{}]", section);
+  std::string name;
+  bool is_number = false;
+  for (std::size_t dot = 0; dot != std::string_view::npos; is_number = !is_number) {
+    dot = section.find('.');
+    if (!is_number) {
+      name += name.empty() ? "" : ".";
+      name += section.substr(0, dot);
+    }
+    section.remove_prefix(dot == std::string_view::npos ? 0 : dot + 1);
+  }
+  return fmt::format("[[{}]]", name);
+}
+
 }  // namespace
 
 Result<LoadedConfiguration> LoadConfiguration(const ConfigurationSources& sources) {
-  Assembly assembly;
-  std::vector<Setting> defaults;
-  for (const ConfigurationKey& key : ConfigurationKeys()) {
-    defaults.push_back(
-        {std::string(key.name), std::string(key.default_text), std::string(kDefaultOrigin)});
-  }
-  SIGNALDB_TRY(assembly.Apply(defaults));
-  if (sources.file.has_value()) {
-    SIGNALDB_ASSIGN(const auto settings, SettingsOfFile(*sources.file));
-    SIGNALDB_TRY(assembly.Apply(settings));
-  }
-  SIGNALDB_ASSIGN(const auto from_environment, SettingsOfEnvironment(sources));
-  SIGNALDB_TRY(assembly.Apply(from_environment));
-  SIGNALDB_ASSIGN(const auto from_command_line, SettingsOfCommandLine(sources.settings));
-  SIGNALDB_TRY(assembly.Apply(from_command_line));
-
-  SIGNALDB_TRY(ResolveLocations(assembly, sources.working_directory));
-  SIGNALDB_TRY(assembly.FinishBlocks(sources.working_directory));
-  SIGNALDB_TRY(CheckTogether(assembly));
-  LoadedConfiguration loaded{assembly.values(), assembly.Shown(), {}};
-  loaded.warnings = Warnings(assembly, loaded.values);
+  Mistakes mistakes;
+  ConfigurationAssembly assembly;
+  if (sources.file.has_value()) ApplyFile(*sources.file, assembly, mistakes);
+  ApplyEnvironment(sources, assembly, mistakes);
+  ApplyCommandLine(sources.settings, assembly, mistakes);
+  LoadedConfiguration loaded = assembly.Finish(sources.working_directory, mistakes);
+  if (!mistakes.empty()) return std::unexpected(mistakes.ToError());
+  AddIgnoredVariables(sources.environment, loaded.warnings);
   return loaded;
 }
 
@@ -501,7 +392,7 @@ std::string ShowAsToml(const std::vector<ConfigurationValue>& shown) {
       fmt::format_to(std::back_inserter(out), "{}{}\n", out.empty() ? "" : "\n",
                      TomlHeader(section));
     }
-    const KeyType type = FindKey(value.key)->type;
+    const KeyType type = FindConfigurationKey(value.key)->type;
     const bool is_bare = type == KeyType::kInteger || type == KeyType::kNumber ||
                          type == KeyType::kBoolean ||
                          (TakesBareNumbers(type) && ParseInteger(value.text).has_value());

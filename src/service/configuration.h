@@ -125,9 +125,10 @@ struct LoadedConfiguration {
 
 /// Defaults, then the file, then the environment, then the command line; the later one wins.
 ///
-/// Errors: kInvalid, in one line that names the place, the key, and what was expected: an unknown
-/// key, a value of the wrong type or range, a combination that cannot work, or one that this build
-/// does not support. Nothing is ever ignored silently.
+/// Errors: kInvalid, one line for each mistake (of very many the first and their count) that names
+/// the place, the key, and what was expected: an unknown key, a value of the wrong type or range, a
+/// combination that cannot work, or one that this build does not support. Nothing is ever ignored
+/// silently.
 [[nodiscard]] Result<LoadedConfiguration> LoadConfiguration(const ConfigurationSources& sources);
 
 /// The size a configuration file may have.

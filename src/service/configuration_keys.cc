@@ -1,5 +1,6 @@
 #include "service/configuration_keys.h"
 
+#include <algorithm>
 #include <array>
 #include <iterator>
 #include <type_traits>
@@ -68,7 +69,7 @@ constexpr auto kKeys = std::to_array<ConfigurationKey>({
     {"otlp.max_request_bytes",
      kBytes,
      "64MiB",
-     "Largest request taken, compressed and decompressed.",
+     "Largest request taken, compressed and decompressed; at most half of `memory.budget`.",
      +[](C& c) -> std::int64_t& { return c.otlp.max_request_bytes; },
      {},
      1'024,
@@ -160,7 +161,8 @@ constexpr auto kKeys = std::to_array<ConfigurationKey>({
      kBytes,
      "512MiB",
      "Bytes for everything in flight. When they are used up, requests are refused with "
-     "\"retry later\"; nothing is dropped.",
+     "\"retry later\"; nothing is dropped. A small one lowers the defaults of "
+     "`otlp.max_request_bytes` (to a quarter of it) and `commit.max_uncommitted_bytes` (to half).",
      +[](C& c) -> std::int64_t& { return c.memory.budget; },
      {},
      kMiB,
@@ -384,6 +386,15 @@ Status StoreText(const ConfigurationKey& key, std::string_view text, ServiceConf
   return {};
 }
 
+std::string JoinedChoices(const ConfigurationKey& key, std::string_view between) {
+  std::string choices(key.choices);
+  for (std::size_t bar = 0; (bar = choices.find('|', bar)) != std::string::npos;) {
+    choices.replace(bar, 1, between);
+    bar += between.size();
+  }
+  return choices;
+}
+
 Status StoreChoice(const ConfigurationKey& key, std::string_view text, ServiceConfiguration& into) {
   std::string_view rest = key.choices;
   for (int index = 0; !rest.empty(); ++index) {
@@ -405,11 +416,7 @@ Status StoreChoice(const ConfigurationKey& key, std::string_view text, ServiceCo
     }
     rest.remove_prefix(bar == std::string_view::npos ? rest.size() : bar + 1);
   }
-  std::string choices(key.choices);
-  for (std::size_t bar = 0; (bar = choices.find('|', bar)) != std::string::npos;) {
-    choices.replace(bar, 1, " or ");
-  }
-  return Fail(ErrorKind::kInvalid, "expected " + choices);
+  return Fail(ErrorKind::kInvalid, "expected " + JoinedChoices(key, " or "));
 }
 
 std::string_view DescribeType(KeyType type) {
@@ -451,6 +458,45 @@ std::string_view DescribeType(KeyType type) {
 }  // namespace
 
 std::span<const ConfigurationKey> ConfigurationKeys() { return kKeys; }
+
+const ConfigurationKey* FindConfigurationKey(std::string_view name) {
+  const auto* const found = std::ranges::find(kKeys, name, &ConfigurationKey::name);
+  return found == kKeys.end() ? FindBlockKey(name) : found;
+}
+
+std::string ExpectedInToml(const ConfigurationKey& key) {
+  switch (key.type) {
+    case kText:
+    case kSecret:
+      return "a text in quotes";
+    case kName:
+      return "an id in quotes";
+    case kPath:
+      return "a path in quotes";
+    case kAddress:
+      return "an address in quotes, such as \"127.0.0.1:4317\"";
+    case kChoice:
+      return fmt::format("\"{}\", in quotes", JoinedChoices(key, "\" or \""));
+    case kBoolean:
+      return "true or false, unquoted";
+    case kInteger:
+    case kNumber:
+      return "a number, unquoted";
+    case kBytes:
+      return "a size in quotes, such as \"64MiB\", or a number of bytes";
+    case kDuration:
+      return "a duration in quotes, such as \"5s\"";
+    case kMilliseconds:
+      return "a number of milliseconds, or a duration in quotes, such as \"100ms\"";
+    case kSeconds:
+      return "a number of seconds, or a duration in quotes, such as \"5s\"";
+    case kTimestamp:
+      return "a time in quotes, such as \"2000-01-01T00:00:00Z\"";
+    case kLevels:
+      return "levels in quotes, such as \"info\" or \"info,writer=debug\"";
+  }
+  std::unreachable();
+}
 
 std::string WhyRefused(std::string_view name) {
   for (const auto& [prefix, why] : kRefused) {
@@ -518,13 +564,8 @@ Status SetFromText(const ConfigurationKey& key, std::string_view text, ServiceCo
 }
 
 std::string ReferenceRow(const ConfigurationKey& key, std::string_view default_text) {
-  std::string type(DescribeType(key.type));
-  if (key.type == kChoice) {
-    type = key.choices;
-    for (std::size_t bar = 0; (bar = type.find('|', bar)) != std::string::npos;) {
-      type.replace(bar, 1, " or ");
-    }
-  }
+  const std::string type =
+      key.type == kChoice ? JoinedChoices(key, " or ") : std::string(DescribeType(key.type));
   std::string shown = key.default_text.empty() ? "none" : fmt::format("`{}`", key.default_text);
   if (!default_text.empty()) shown = default_text;
   return fmt::format("| `{}` | {} | {} | {} |\n", key.name.substr(key.name.rfind('.') + 1), type,
@@ -543,7 +584,11 @@ std::string ConfigurationReference() {
       "behind\n"
       "it, it names a file that holds the value. `SIGNALDB_SCHEMA_CATALOG_TYPE`,\n"
       "`SIGNALDB_SCHEMA_CATALOG_URI` and `SIGNALDB_STORAGE_DSN` work too; the double form wins.\n"
-      "Unknown keys, and `SIGNALDB__` variables that name no key, are errors.\n";
+      "Unknown keys, and `SIGNALDB__` variables that name no key, are errors; the name of any "
+      "other "
+      "key\n"
+      "with single underscores, as in `SIGNALDB_COMMIT_INTERVAL`, is not read, and a warning says "
+      "so.\n";
   std::string_view section;
   for (const ConfigurationKey& key : kKeys) {
     const std::size_t dot = key.name.find('.');

@@ -58,6 +58,12 @@ struct ConfigurationKey {
 /// Every key that this build knows, in the order of the documentation.
 [[nodiscard]] std::span<const ConfigurationKey> ConfigurationKeys();
 
+/// The key of this name, with numbers in it if it is one of a block; or nullptr.
+[[nodiscard]] const ConfigurationKey* FindConfigurationKey(std::string_view name);
+
+/// What may stand as the value of `key` in a TOML file: "a path in quotes".
+[[nodiscard]] std::string ExpectedInToml(const ConfigurationKey& key);
+
 /// A key that is refused with a reason: it belongs to something this build does not have, or to
 /// another program's file. Empty if `name` is not one of those.
 [[nodiscard]] std::string WhyRefused(std::string_view name);

@@ -27,6 +27,8 @@ def test_prints_its_version(writer):
     assert plain.returncode == 0
     as_json = json.loads(writer("version", "--json").stdout)
     assert as_json["version"] == plain.stdout.strip()
+    as_option = writer("--version")
+    assert (as_option.returncode, as_option.stdout) == (0, plain.stdout)
     assert as_json["name"] == "signaldb-writer"
 
 
@@ -37,6 +39,17 @@ def test_wrong_usage_ends_with_2(writer, arguments):
     assert ended.returncode == 2
     assert "--help" in ended.stderr
     assert ended.stdout == ""
+
+
+@pytest.mark.parametrize(("argument", "said"), [
+    ("no-such-command", 'There is no command "no-such-command"\n'),
+    ("runn", 'There is no command "runn", did you mean run?\n'),
+    ("validate", 'There is no command "validate", did you mean validate-config?\n'),
+    ("--config", 'There is no option "--config" in front of a command\n')])
+def test_names_what_it_does_not_know(writer, argument, said):
+    ended = writer(argument)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(said)
 
 
 def test_help_ends_with_0_and_documents_exit_codes(writer):
@@ -71,6 +84,24 @@ def test_a_wrong_configuration_is_one_line_and_ends_with_2(writer):
         assert ended.returncode == 2
         assert ended.stderr == ("my.toml:2: unknown key, did you mean commit.interval? "
                                 "key=commit.intervall\n")
+
+
+@pytest.mark.parametrize("command", ["run", "validate-config", "config"])
+def test_every_mistake_has_its_line(writer, command):
+    (writer.folder / "signaldb.toml").write_text(
+        '[commit]\nintervall = "1s"\n[memory]\nbudget = "16MiB"\n')
+    ended = writer(command, "--set", "otlp.max_request_bytes=16MiB",
+                   "--set", "admin.listen=127.0.0.1:4317", SIGNALDB__RETRY__MAX_ATTEMPTS="0")
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert [line.rsplit("key=")[-1] for line in ended.stderr.splitlines()] == [
+        "commit.intervall", "retry.max_attempts", "otlp.max_request_bytes", "admin.listen"]
+
+
+def test_warns_of_a_variable_that_is_not_read(writer):
+    ended = writer("validate-config", SIGNALDB_COMMIT_INTERVAL="1s")
+    assert ended.returncode == 0
+    assert "use SIGNALDB__COMMIT__INTERVAL" in ended.stderr
 
 
 def test_a_missing_file_ends_with_2(writer):

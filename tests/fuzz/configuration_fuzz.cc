@@ -1,9 +1,13 @@
 // A configuration file. One that is accepted can be shown, and what is shown is accepted again.
 
+#include <algorithm>
+#include <cstddef>
+
 #include <fmt/format.h>
 
 #include "fuzz/fuzz_target.h"
 #include "service/configuration.h"
+#include "service/configuration_assembly.h"
 
 namespace signaldb::testing {
 namespace {
@@ -25,7 +29,12 @@ void RunInput(std::string_view input) {
   if (!loaded.has_value()) {
     SIGNALDB_ASSERT(loaded.error().kind == ErrorKind::kInvalid);
     SIGNALDB_ASSERT(!loaded.error().message.empty());
-    SIGNALDB_ASSERT(loaded.error().message.find('\n') == std::string::npos);
+    // A line for each mistake.
+    const std::string& lines = loaded.error().message;
+    SIGNALDB_ASSERT(std::ranges::count(lines, '\n') <=
+                    static_cast<std::ptrdiff_t>(Mistakes::kShownMax));
+    SIGNALDB_ASSERT(!lines.starts_with('\n') && !lines.ends_with('\n'));
+    SIGNALDB_ASSERT(!lines.contains("\n\n"));
     return;
   }
   const std::string shown = ShowAsToml(loaded->shown);

@@ -1,5 +1,6 @@
 #include "service/configuration.h"
 
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <set>
@@ -11,6 +12,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "service/configuration_assembly.h"
 #include "service/configuration_keys.h"
 #include "testing/matchers.h"
 
@@ -339,6 +341,21 @@ TEST(Configuration, RefusesAFileInOneLineThatNamesPlaceKeyAndWhatWasExpected) {
       {"number for boolean", "[batch]\nenable_auto_split = 1\n", "signaldb.toml:2: expected"},
       {"bare number for text", "[storage]\ndsn = 5\n",
        "signaldb.toml:2: expected a text in quotes"},
+      {"boolean for text", "[storage]\ndsn = true\n",
+       "signaldb.toml:2: expected a text in quotes key=storage.dsn"},
+      {"number for choice", "[logging]\nformat = 5\n",
+       "signaldb.toml:2: expected \"text\" or \"json\", in quotes key=logging.format"},
+      {"number for address", "[admin]\nlisten = 9464\n",
+       "signaldb.toml:2: expected an address in quotes, such as \"127.0.0.1:4317\" "
+       "key=admin.listen"},
+      {"number for levels", "[logging]\nlevel = 1\n", "expected levels in quotes"},
+      {"boolean for duration", "[commit]\ninterval = true\n", "expected a duration in quotes"},
+      {"boolean for size", "[memory]\nbudget = false\n", "expected a size in quotes"},
+      {"word for duration", "[commit]\ninterval = 5s\n",
+       "; expected a duration in quotes, such as \"5s\" key=commit.interval"},
+      {"word for choice", "# first\n[ schema ]\n\n  catalog_type = sql\n",
+       "; expected \"sql\" or \"memory\", in quotes key=schema.catalog_type"},
+      {"word for unknown key", "[commit]\nx = 5s\n", "signaldb.toml:2: not TOML: "},
       {"array", "[storage]\ndsn = [1]\n", "signaldb.toml:2: expected a text in quotes"},
       {"range", "[commit]\npartitions_max = 0\n",
        "signaldb.toml:2: expected 1 to 100000, not \"0\" key=commit.partitions_max"},
@@ -350,7 +367,6 @@ TEST(Configuration, RefusesAFileInOneLineThatNamesPlaceKeyAndWhatWasExpected) {
       {"key of letters that want quotes", "\u01a8 = 1\n", "signaldb.toml:1: not TOML: "},
       {"doubled key", "[commit]\ninterval = \"1s\"\ninterval = \"2s\"\n",
        "signaldb.toml:3: not TOML: "},
-      {"first error first", "[retry]\nx1 = 1\n[commit]\nx2 = 1\n", "key=retry.x1"},
       {"flight", "[flight]\nlisten = \"127.0.0.1:1\"\n",
        "not supported in this build key=flight.listen"},
       {"rest", "[schema]\ncatalog_type = \"rest\"\n",
@@ -374,9 +390,16 @@ TEST(Configuration, RefusesAFileInOneLineThatNamesPlaceKeyAndWhatWasExpected) {
       {"cert without key", "[otlp]\ntls_cert_file = \"c\"\n",
        "signaldb.toml:2: expected otlp.tls_key_file with it key=otlp.tls_cert_file"},
       {"small log", "[log]\nbytes_max = \"100MiB\"\n", "room for two segments"},
-      {"small budget", "[memory]\nbudget = \"64MiB\"\n", "room for two requests"},
+      {"request above half of a set budget",
+       "[memory]\nbudget = \"64MiB\"\n[otlp]\nmax_request_bytes = \"33MiB\"\n",
+       "signaldb.toml:4: expected no more than half of memory.budget, which is 64MiB "
+       "(signaldb.toml:2), not 33MiB key=otlp.max_request_bytes"},
+      {"request above half of the default", "[otlp]\nmax_request_bytes = \"257MiB\"\n",
+       "signaldb.toml:2: expected no more than half of memory.budget, which is 512MiB (default), "
+       "not 257MiB key=otlp.max_request_bytes"},
       {"cut above budget", "[commit]\nmax_uncommitted_bytes = \"1GiB\"\n",
-       "expected no more than memory.budget"},
+       "expected no more than memory.budget, which is 512MiB (default), not 1GiB "
+       "key=commit.max_uncommitted_bytes"},
       {"pool bounds", "[catalog_pool]\nmin_connections = 11\n", "no more than max_connections"},
       {"delays", "[retry]\ninitial_delay = \"6s\"\n", "no more than retry.max_delay"},
   };
@@ -389,7 +412,113 @@ TEST(Configuration, RefusesAFileInOneLineThatNamesPlaceKeyAndWhatWasExpected) {
   }
 }
 
+TEST(Configuration, TellsEveryMistakeInTheOrderOfTheSources) {
+  ConfigurationSources sources = Sources();
+  sources.file = {"f.toml",
+                  "[retry]\nx1 = 1\nmax_attempts = 0\n[commit]\nintervall = \"1s\"\n"
+                  "[log]\nbytes_max = \"64MiB\"\n"};
+  sources.environment = {{"SIGNALDB__X__Y", "1"}};
+  sources.settings = {"foo", "storage.dsn=s3://b"};
+  const auto loaded = LoadConfiguration(sources);
+  ASSERT_FALSE(loaded.has_value());
+  EXPECT_EQ(loaded.error().message,
+            "f.toml:2: unknown key, docs/reference/configuration.md has them all key=retry.x1\n"
+            "f.toml:3: expected 1 to 1000, not \"0\" key=retry.max_attempts\n"
+            "f.toml:5: unknown key, did you mean commit.interval? key=commit.intervall\n"
+            "environment SIGNALDB__X__Y: unknown key, docs/reference/configuration.md has them all "
+            "key=x.y\n"
+            "command line: expected --set key=value key=foo\n"
+            "command line: S3 is not supported in this build, use file:///path or memory:// "
+            "key=storage.dsn\n"
+            "f.toml:7: expected room for two segments of log.segment_bytes key=log.bytes_max");
+}
+
+TEST(Configuration, BlamesNoKeyForTheMistakeInAnother) {
+  const auto lines = [](const std::vector<std::string>& settings) {
+    const auto loaded = LoadSettings(settings);
+    return loaded.has_value() ? 0 : 1 + std::ranges::count(loaded.error().message, '\n');
+  };
+  EXPECT_EQ(lines({"memory.budget=lots", "otlp.max_request_bytes=400MiB"}), 1);
+  EXPECT_EQ(lines({"memory.budgett=1GiB", "otlp.max_request_bytes=400MiB"}), 1);
+  EXPECT_EQ(lines({"schema.catalog_type=rest", "schema.catalog_uri=https://h"}), 1);
+  // Nothing is known of what a file would have set.
+  ConfigurationSources sources = Sources();
+  sources.file = {"f.toml", "memory\n"};
+  sources.settings = {"otlp.max_request_bytes=400MiB"};
+  const auto loaded = LoadConfiguration(sources);
+  ASSERT_FALSE(loaded.has_value());
+  EXPECT_THAT(loaded.error().message, Not(HasSubstr("\n")));
+}
+
+TEST(Configuration, ShowsSoManyMistakesAndCountsTheOthers) {
+  std::vector<std::string> settings(Mistakes::kShownMax, "x=1");
+  auto loaded = LoadSettings(settings);
+  ASSERT_FALSE(loaded.has_value());
+  EXPECT_EQ(std::ranges::count(loaded.error().message, '\n'), Mistakes::kShownMax - 1);
+  settings.resize(Mistakes::kShownMax + 3, "x=1");
+  loaded = LoadSettings(settings);
+  ASSERT_FALSE(loaded.has_value());
+  EXPECT_EQ(std::ranges::count(loaded.error().message, '\n'), Mistakes::kShownMax);
+  EXPECT_TRUE(loaded.error().message.ends_with("\nand 3 more mistakes"));
+}
+
+TEST(Configuration, KeepsAMistakeInItsLine) {
+  const auto loaded = LoadSettings({"commit.interval=1s\nready\r"});
+  EXPECT_THAT(loaded, IsErrorSaying(ErrorKind::kInvalid, "not \"1s ready \" key"));
+}
+
+TEST(Configuration, FitsDefaultsIntoASmallBudget) {
+  struct Case {
+    const char* budget;
+    std::int64_t request;
+    std::int64_t uncommitted;
+  };
+  for (const Case& c : {Case{"1MiB", 256 << 10, 512 << 10}, Case{"16MiB", 4 << 20, 8 << 20},
+                        Case{"128MiB", 32 << 20, 64 << 20}, Case{"256MiB", 64 << 20, 128 << 20},
+                        Case{"8GiB", 64 << 20, 128 << 20}}) {
+    const auto loaded = LoadSettings({fmt::format("memory.budget={}", c.budget)});
+    ASSERT_THAT(loaded, IsOk()) << c.budget;
+    EXPECT_EQ(loaded->values.otlp.max_request_bytes, c.request) << c.budget;
+    EXPECT_EQ(loaded->values.commit.max_uncommitted_bytes, c.uncommitted) << c.budget;
+  }
+  const auto loaded = LoadSettings({"memory.budget=16MiB", "otlp.max_request_bytes=8MiB"});
+  ASSERT_THAT(loaded, IsOk());
+  EXPECT_EQ(loaded->values.otlp.max_request_bytes, 8 << 20);
+  EXPECT_THAT(
+      ShowAsToml(loaded->shown),
+      HasSubstr("max_uncommitted_bytes = \"8MiB\"  # default, made to fit memory.budget\n"));
+}
+
+TEST(Configuration, RefusesOneAddressForTwo) {
+  EXPECT_THAT(LoadSettings({"otlp.grpc_listen=0.0.0.0:1", "otlp.http_listen=0.0.0.0:1"}),
+              IsErrorSaying(ErrorKind::kInvalid,
+                            "command line: expected an address of its own, not that of "
+                            "otlp.grpc_listen, which is 0.0.0.0:1 (command line) "
+                            "key=otlp.http_listen"));
+  EXPECT_THAT(LoadSettings({"otlp.grpc_listen=127.0.0.1:9464"}),
+              IsErrorSaying(ErrorKind::kInvalid,
+                            "not that of admin.listen, which is 127.0.0.1:9464 (default) "
+                            "key=otlp.grpc_listen"));
+  EXPECT_THAT(LoadSettings(
+                  {"otlp.grpc_listen=[::1]:0", "otlp.http_listen=[::1]:0", "admin.listen=[::1]:0"}),
+              IsOk());
+}
+
+TEST(Configuration, WarnsOfAVariableWithSingleUnderscores) {
+  const auto loaded = LoadVariables({{"SIGNALDB_COMMIT_INTERVAL", "1s"},
+                                     {"SIGNALDB_STORAGE_DSN", "file:///x"},
+                                     {"SIGNALDB_LOG", "warn"},
+                                     {"SIGNALDB_WRITER_PORT", "tcp://10.0.0.1:4317"}});
+  ASSERT_THAT(loaded, IsOk());
+  EXPECT_EQ(loaded->values.commit.interval, std::chrono::seconds(5));
+  EXPECT_THAT(loaded->warnings,
+              ElementsAre("environment variable SIGNALDB_COMMIT_INTERVAL is not read, use "
+                          "SIGNALDB__COMMIT__INTERVAL"));
+}
+
 TEST(Configuration, RefusesUnknownVariablesAndSettings) {
+  EXPECT_THAT(LoadVariables({{"SIGNALDB__FILE", "x"}}),
+              IsErrorSaying(ErrorKind::kInvalid, "unknown key"));
   EXPECT_THAT(LoadVariables({{"SIGNALDB__COMMIT__INTERVALL", "5s"}}),
               IsErrorSaying(ErrorKind::kInvalid,
                             "environment SIGNALDB__COMMIT__INTERVALL: unknown key, did you mean "
