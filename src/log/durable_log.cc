@@ -53,10 +53,11 @@ struct Waiting {
 ///     both failed: answer each with the error; the positions are not used again
 class SegmentedLog final : public DurableLog {
  public:
-  SegmentedLog(FileSystem& files, Clock& clock, EventListener& events, DurableLogOptions options,
-               std::unique_ptr<FileLock> lock)
+  SegmentedLog(FileSystem& files, Clock& clock, Random& random, EventListener& events,
+               DurableLogOptions options, std::unique_ptr<FileLock> lock)
       : files_(files),
         clock_(clock),
+        random_(random),
         events_(events),
         options_(std::move(options)),
         lock_(std::move(lock)) {}
@@ -69,12 +70,28 @@ class SegmentedLog final : public DurableLog {
   [[nodiscard]] Status Trim(Position position) override;
   void Close() override;
 
-  [[nodiscard]] const Uuid& uuid() const override { return uuid_; }
+  [[nodiscard]] std::vector<LogIdentity> identities() const override {
+    const std::scoped_lock lock(identity_mutex_);
+    return identities_;
+  }
+  [[nodiscard]] Uuid uuid_of(Position position) const override {
+    const std::scoped_lock lock(identity_mutex_);
+    return IdentityOf(identities_, position).uuid;
+  }
+  [[nodiscard]] Uuid uuid() const override {
+    const std::scoped_lock lock(identity_mutex_);
+    return identities_.back().uuid;
+  }
+  [[nodiscard]] Result<Uuid> TakeNewIdentity(std::string_view why) override;
   [[nodiscard]] Position trimmed() const override { return trimmed_; }
   [[nodiscard]] Position last_durable() const override { return last_durable_; }
   [[nodiscard]] std::uint64_t bytes_on_disk() const override { return bytes_on_disk_; }
   [[nodiscard]] const RecoveryReport& recovery() const override { return report_; }
   [[nodiscard]] bool healthy() const override { return healthy_; }
+  [[nodiscard]] std::string trouble() const override {
+    const std::scoped_lock lock(mutex_);
+    return trouble_;
+  }
 
  private:
   using Group = std::vector<Waiting>;
@@ -89,16 +106,24 @@ class SegmentedLog final : public DurableLog {
   void Refuse(const Refusal& refusal, OnDurable on_durable);
   [[nodiscard]] std::uint64_t record_bytes_max() const;
 
+  struct Turn {
+    Group group;  ///< What waits, up to kGroupBytesMax.
+    bool change_segment = false;
+  };
   void Run();
-  /// What waits, up to kGroupBytesMax; empty if there is only a segment to be changed; nothing at
-  /// the end.
-  [[nodiscard]] std::optional<Group> TakeGroup();
+  /// Neither of both: time to look around. Nothing at the end.
+  [[nodiscard]] std::optional<Turn> TakeTurn();
   void CommitGroup(Group group);
   [[nodiscard]] Status WriteGroup(const Group& group);
   [[nodiscard]] Status TryWriteGroup(const std::vector<FrameToWrite>& frames);
   void AnswerGroup(Group group, const Status& written);
   void MarkEnd();
 
+  /// That the folder which our handles are in is the one that paths lead to: else what we write
+  /// is nowhere, or in what belongs to somebody else. Errors: kUnavailable.
+  [[nodiscard]] Status CheckPlace();
+  /// Makes the identities durable; the one that is to be written under. Errors: kUnavailable.
+  [[nodiscard]] Result<Uuid> SettledIdentity();
   [[nodiscard]] Status OpenSegment();
   /// Removes what failed openings left behind; an error once there is too much of it.
   [[nodiscard]] Status RemoveEmpty();
@@ -115,6 +140,7 @@ class SegmentedLog final : public DurableLog {
 
   FileSystem& files_;
   Clock& clock_;
+  Random& random_;
   EventListener& events_;
   const DurableLogOptions options_;
   std::unique_ptr<FileLock> lock_;
@@ -125,6 +151,11 @@ class SegmentedLog final : public DurableLog {
   std::atomic<Position> last_durable_{0};
   std::atomic<std::uint64_t> bytes_on_disk_{0};
   std::atomic<bool> healthy_{true};
+  std::atomic<bool> appended_{false};
+
+  mutable std::mutex identity_mutex_;  ///< Guards both, and the writing of their file.
+  std::vector<LogIdentity> identities_;
+  std::atomic<bool> identity_changed_{false};  ///< Not durable yet: nothing may be appended.
 
   mutable std::mutex mutex_;  ///< Guards from here to the next comment. Held for no I/O.
   std::condition_variable wake_;
@@ -133,6 +164,7 @@ class SegmentedLog final : public DurableLog {
   std::uint64_t waiting_bytes_ = 0;
   bool closing_ = false;
   bool change_segment_ = false;
+  std::string trouble_;
   std::deque<SealedSegment> sealed_;
   bool has_active_ = false;
   std::uint64_t active_bytes_ = 0;
@@ -153,6 +185,8 @@ class SegmentedLog final : public DurableLog {
 
 void SegmentedLog::Start(RecoveredLog recovered) {
   uuid_ = recovered.uuid;
+  identities_ = recovered.identities;
+  identity_changed_ = recovered.identity_changed;
   trimmed_ = recovered.trimmed;
   last_durable_ = recovered.last;
   next_sequence_ = recovered.next_sequence;
@@ -213,7 +247,21 @@ void SegmentedLog::Refuse(const Refusal& refusal, OnDurable on_durable) {
   on_durable(Fail(refusal.kind, refusal.message));
 }
 
+Result<Uuid> SegmentedLog::TakeNewIdentity(std::string_view why) {
+  SIGNALDB_ASSERT(!appended_);
+  const std::scoped_lock identity_lock(identity_mutex_);
+  SIGNALDB_TRY(BeginIdentity(random_, events_, options_.dir, why, last_durable_, identities_));
+  identity_changed_ = true;
+  {
+    const std::scoped_lock lock(mutex_);
+    change_segment_ = true;  // Rather now than with the first group.
+  }
+  wake_.notify_one();
+  return identities_.back().uuid;
+}
+
 void SegmentedLog::Append(LogRecord record, OnDurable on_durable) {
+  appended_ = true;
   Waiting waiting{.record = std::move(record),
                   .on_durable = std::move(on_durable),
                   .since = clock_.MonotonicNow()};
@@ -238,38 +286,38 @@ void SegmentedLog::Append(LogRecord record, OnDurable on_durable) {
 }
 
 void SegmentedLog::Run() {
-  while (auto group = TakeGroup()) {
-    if (!group->empty()) {
-      CommitGroup(*std::move(group));
-      continue;
-    }
-    const Status opened = OpenSegment();
-    SetHealthy(opened);
-    if (opened.has_value()) {
-      [[maybe_unused]] const Status removed = RemoveTrimmed();  // else by the next Trim
+  while (auto turn = TakeTurn()) {
+    if (!turn->group.empty()) {
+      CommitGroup(std::move(turn->group));
+    } else if (!turn->change_segment) {
+      if (const Status place = CheckPlace(); !place.has_value()) SetHealthy(place);
+    } else {
+      const Status opened = OpenSegment();
+      SetHealthy(opened);
+      if (opened.has_value()) {
+        [[maybe_unused]] const Status removed = RemoveTrimmed();  // else by the next Trim
+      }
     }
   }
   MarkEnd();
 }
 
-std::optional<SegmentedLog::Group> SegmentedLog::TakeGroup() {
+std::optional<SegmentedLog::Turn> SegmentedLog::TakeTurn() {
   std::unique_lock lock(mutex_);
   const auto called = [this] { return !waiting_.empty() || closing_ || change_segment_; };
-  if (healthy_) {
-    wake_.wait(lock, called);
-  } else if (!wake_.wait_for(lock, options_.mend_interval, called)) {
-    change_segment_ = true;
-  }
-  Group group;
+  const bool idle = !wake_.wait_for(lock, options_.mend_interval, called);
+  if (idle && !healthy_) change_segment_ = true;
+  Turn turn;
   std::uint64_t bytes = 0;
   while (!waiting_.empty() &&
-         (group.empty() || bytes + waiting_.front().record_bytes() <= kGroupBytesMax)) {
+         (turn.group.empty() || bytes + waiting_.front().record_bytes() <= kGroupBytesMax)) {
     bytes += waiting_.front().record_bytes();
-    group.push_back(std::move(waiting_.front()));
+    turn.group.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
   }
-  if (group.empty() && !std::exchange(change_segment_, false)) return std::nullopt;
-  return group;
+  if (turn.group.empty()) turn.change_segment = std::exchange(change_segment_, false);
+  if (turn.group.empty() && !turn.change_segment && !idle) return std::nullopt;
+  return turn;
 }
 
 void SegmentedLog::CommitGroup(Group group) {
@@ -306,15 +354,40 @@ Status SegmentedLog::WriteGroup(const Group& group) {
 }
 
 Status SegmentedLog::TryWriteGroup(const std::vector<FrameToWrite>& frames) {
-  if (!active_.has_value() || active_->durable_bytes() >= options_.segment_bytes)
+  if (!active_.has_value() || active_->durable_bytes() >= options_.segment_bytes ||
+      identity_changed_) {
     SIGNALDB_TRY(OpenSegment());
+  }
   SIGNALDB_TRY(active_->Write(frames));
   const Nanos start = clock_.MonotonicNow();
   SIGNALDB_TRY(active_->Sync());
   events_.Observe("signaldb_writer_log_fsync_duration_seconds",
                   Seconds(clock_.MonotonicNow() - start));
   SetActiveBytes(active_->durable_bytes());
-  return {};
+  return CheckPlace();
+}
+
+Status SegmentedLog::CheckPlace() {
+  const std::string path = fmt::format("{}/{}", options_.dir, kLockFileName);
+  const auto entry = files_.Stat(path);
+  // What cannot be looked at is not known to be gone; writing fails by itself if it has to.
+  if (!entry.has_value()) return {};
+  if (entry->has_value() && (*entry)->id == lock_->id()) return {};
+  return Fail(ErrorKind::kUnavailable,
+              fmt::format("the log's folder was removed or replaced while in use, put it back or "
+                          "start again (what was taken in is committed before the end) path={}",
+                          path));
+}
+
+Result<Uuid> SegmentedLog::SettledIdentity() {
+  const std::scoped_lock lock(identity_mutex_);
+  if (identity_changed_) {
+    SIGNALDB_TRY(ReplaceFile(
+        files_, fmt::format("{}/{}", options_.dir, kIdentityFileName),
+        EncodeIdentityFile({.log = uuid_, .lock = lock_->id(), .identities = identities_})));
+    identity_changed_ = false;
+  }
+  return identities_.back().uuid;
 }
 
 void SegmentedLog::AnswerGroup(Group group, const Status& written) {
@@ -352,8 +425,12 @@ void SegmentedLog::MarkEnd() {
 }
 
 Status SegmentedLog::OpenSegment() {
-  const SegmentHeader header{
-      .uuid = uuid_, .id = {.sequence = next_sequence_, .base = floor_}, .previous = last_durable_};
+  SIGNALDB_TRY(CheckPlace());
+  SIGNALDB_ASSIGN(const Uuid source, SettledIdentity());
+  const SegmentHeader header{.uuid = uuid_,
+                             .id = {.sequence = next_sequence_, .base = floor_},
+                             .previous = last_durable_,
+                             .source = source};
   SIGNALDB_TRY(RemoveEmpty());
   ++next_sequence_;
   SealActive();
@@ -420,6 +497,10 @@ void SegmentedLog::AddBytesOnDisk(std::uint64_t more, std::uint64_t less) {
 }
 
 void SegmentedLog::SetHealthy(const Status& status) {
+  {
+    const std::scoped_lock lock(mutex_);
+    trouble_ = status.has_value() ? "" : status.error().message;
+  }
   const bool was = healthy_.exchange(status.has_value());
   if (was == status.has_value()) return;
   if (status.has_value()) {
@@ -471,12 +552,16 @@ Status SegmentedLog::Replay(Position from, const OnRecord& on_record) {
 
 Status SegmentedLog::Trim(Position position) {
   const std::scoped_lock trim_lock(trim_mutex_);
+  // In a folder of somebody else this would forget what they have.
+  SIGNALDB_TRY(CheckPlace());
   position = std::min(position, last_durable_.load());
   if (position > trimmed_) {
     SIGNALDB_TRY(ReplaceFile(
         files_, fmt::format("{}/{}", options_.dir, kCursorFileName),
         EncodeStateFile({.kind = StateKind::kCursor, .uuid = uuid_, .value = position})));
     trimmed_ = position;
+    const std::scoped_lock lock(identity_mutex_);
+    RetireIdentities(identities_, position);
   }
   SIGNALDB_TRY(RemoveTrimmed());
   {
@@ -505,6 +590,7 @@ Status SegmentedLog::RemoveTrimmed() {
       if (segment.last <= trimmed_) removable.push_back(segment);
     }
   }
+  if (!removable.empty()) SIGNALDB_TRY(CheckPlace());
   Status result;
   // Not synced: a segment that comes back is below the cursor.
   for (const SealedSegment& segment : removable) {
@@ -555,9 +641,10 @@ Result<std::unique_ptr<DurableLog>> DurableLog::Open(FileSystem& files, Clock& c
   SIGNALDB_TRY(Validate(options));
   SIGNALDB_TRY(files.MakeDirs(options.dir));
   SIGNALDB_ASSIGN(auto lock, files.Lock(fmt::format("{}/{}", options.dir, kLockFileName)));
-  SIGNALDB_ASSIGN(RecoveredLog recovered, RecoverLog(files, random, events, options.dir));
-  auto log =
-      std::make_unique<SegmentedLog>(files, clock, events, std::move(options), std::move(lock));
+  SIGNALDB_ASSIGN(RecoveredLog recovered,
+                  RecoverLog(files, random, events, options.dir, lock->id()));
+  auto log = std::make_unique<SegmentedLog>(files, clock, random, events, std::move(options),
+                                            std::move(lock));
   log->Start(std::move(recovered));
   return log;
 }

@@ -14,6 +14,7 @@
 #include "base/event_listener.h"
 #include "base/file_system.h"
 #include "base/random.h"
+#include "log/format.h"
 #include "signaldb/result.h"
 
 namespace signaldb {
@@ -30,8 +31,9 @@ struct DurableLogOptions {
   std::uint64_t record_bytes_max = 128ULL << 20;
   /// Waiting for an fsync; beyond it appends are refused.
   std::uint64_t pending_bytes_max = 256ULL << 20;
-  /// How often an unhealthy log that nobody appends to tries its disk. Senders stay away from a
-  /// process that is not ready, so that it would never hear that the disk is well again.
+  /// How often a log that nobody appends to looks whether its folder is in its place and,
+  /// unhealthy, tries its disk. Senders stay away from a process that is not ready, so that it
+  /// would never hear that the disk is well again.
   Nanos mend_interval = std::chrono::seconds(1);
 };
 
@@ -57,6 +59,9 @@ struct RecoveryReport {
 /// Positions grow, with gaps: after appends that failed, and after a crash that tore the tail.
 /// The collaborators given to `Open` must outlive the log.
 ///
+/// What names a record to the tables is its position and the identity that the position belongs to.
+/// A folder that turns out to be a copy begins a new identity, see adr/0012.
+///
 /// Threads: thread-safe.
 class DurableLog {
  public:
@@ -69,10 +74,11 @@ class DurableLog {
   using OnRecord =
       std::function<Status(Position, std::string_view header, std::span<const std::byte> body)>;
 
-  /// Locks the folder, checks every frame, cuts a torn tail, sets damage aside. On a full disk the
+  /// Locks the folder, checks every frame, cuts a torn tail, sets damage aside; begins a new
+  /// identity if the folder is a copy of the one it was, or not known to be it. On a full disk the
   /// log opens all the same, unhealthy, so that it can be replayed and trimmed. Errors: kConflict
   /// (another process holds the folder), kCorrupt (the log's identity is unreadable), kInvalid
-  /// (options out of range, or the folder is none), kUnavailable (I/O).
+  /// (options out of range, the folder is none, over kIdentitiesMax), kUnavailable (I/O).
   [[nodiscard]] static Result<std::unique_ptr<DurableLog>> Open(FileSystem& files, Clock& clock,
                                                                 Random& random,
                                                                 EventListener& events,
@@ -80,7 +86,8 @@ class DurableLog {
   virtual ~DurableLog() = default;
 
   /// Queues the record and returns at once. One fsync answers all that wait.
-  /// `on_durable` gets: kInvalid (too long), kUnavailable (full, I/O failed, or closed).
+  /// `on_durable` gets: kInvalid (too long), kUnavailable (full, I/O failed, closed, or the folder
+  /// is not in its place any more).
   virtual void Append(LogRecord record, OnDurable on_durable) = 0;
 
   /// Calls `on_record` for every record at or after `from`, in order; stops at its first error.
@@ -90,15 +97,23 @@ class DurableLog {
 
   /// Everything up to and including `position` is in the tables: whole segments below it are
   /// removed, and the position is remembered. A position past `last_durable()` counts as that one.
-  /// Errors: kUnavailable (not remembered, or not removed yet; to be called again).
+  /// Errors: kUnavailable (not remembered, or not removed yet; to be called again; or the folder is
+  /// not in its place any more).
   [[nodiscard]] virtual Status Trim(Position position) = 0;
 
   /// Refuses new appends, finishes the queued ones, joins the thread. Idempotent.
   virtual void Close() = 0;
 
-  /// Identity of this log: made with the folder, never changes; part of the source key of its
-  /// positions.
-  [[nodiscard]] virtual const Uuid& uuid() const = 0;
+  /// The identities of what is not trimmed, oldest first; appends belong to the last. Never empty.
+  [[nodiscard]] virtual std::vector<LogIdentity> identities() const = 0;
+  /// Part of the source key of `position`, which is not trimmed.
+  [[nodiscard]] virtual Uuid uuid_of(Position position) const = 0;
+  /// Part of the source key of what is appended.
+  [[nodiscard]] virtual Uuid uuid() const = 0;
+  /// Begins a new identity at `last_durable() + 1`, because the positions from there on may stand
+  /// for something else in the tables; `why` goes to the event. Before the first append. It is
+  /// durable before anything appended is. Errors: kInvalid (over kIdentitiesMax).
+  [[nodiscard]] virtual Result<Uuid> TakeNewIdentity(std::string_view why) = 0;
   /// The last position that `Trim` was given, as far as it is remembered (0 = none). Never too
   /// high.
   [[nodiscard]] virtual Position trimmed() const = 0;
@@ -109,6 +124,8 @@ class DurableLog {
   [[nodiscard]] virtual const RecoveryReport& recovery() const = 0;
   /// False after an I/O failure, until an append or, with none coming, a new segment succeeds.
   [[nodiscard]] virtual bool healthy() const = 0;
+  /// Why it is not healthy; empty if it is.
+  [[nodiscard]] virtual std::string trouble() const = 0;
 };
 
 }  // namespace signaldb

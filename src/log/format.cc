@@ -14,9 +14,13 @@ namespace {
 constexpr std::uint64_t kSegmentMagic = 0x3147455342445321ULL;  // "!SDBSEG1"
 constexpr std::uint64_t kStateMagic = 0x3141545342445321ULL;    // "!SDBSTA1"
 constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kSegmentVersion = 2;
+constexpr std::uint32_t kIdentityVersion = 2;
 constexpr std::size_t kDigits = 20;  // of the largest 64-bit number
 constexpr std::string_view kSegmentSuffix = ".seg";
-constexpr std::size_t kSegmentHeaderChecksumAt = 56;
+constexpr std::size_t kChecksumBytes = 8;
+constexpr std::size_t kIdentityFixedBytes = 64;
+constexpr std::size_t kIdentityEntryBytes = 24;
 constexpr std::size_t kFrameChecksumAt = 32;
 constexpr std::size_t kStateChecksumAt = 40;
 
@@ -61,6 +65,17 @@ class Unpacker {
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
 }
 
+/// Whether the last 8 bytes are the checksum of those before.
+[[nodiscard]] bool EndsWithItsChecksum(std::span<const std::byte> bytes) {
+  const std::size_t covered = bytes.size() - kChecksumBytes;
+  return Unpacker(bytes.subspan(covered)).Get<std::uint64_t>() == Hash(bytes.first(covered));
+}
+
+template <std::size_t kSize>
+void Append(std::vector<std::byte>& bytes, const Packer<kSize>& packer) {
+  bytes.insert(bytes.end(), packer.filled().begin(), packer.filled().end());
+}
+
 [[nodiscard]] std::uint64_t FrameChecksum(std::span<const std::byte> fields,
                                           std::uint64_t segment_seed, std::uint64_t offset) {
   Packer<kFrameChecksumAt + 16> covered;
@@ -93,26 +108,33 @@ std::optional<SegmentId> ParseSegmentName(std::string_view name) {
   return id;
 }
 
-std::array<std::byte, kSegmentHeaderBytes> EncodeSegmentHeader(const SegmentHeader& header) {
+std::vector<std::byte> EncodeSegmentHeader(const SegmentHeader& header) {
+  const bool is_v1 = header.bytes == kSegmentHeaderBytesV1;
   Packer<kSegmentHeaderBytes> packer;
-  packer.Put(kSegmentMagic).Put(kVersion).Put(std::uint32_t{kSegmentHeaderBytes}).Put(header.uuid);
+  packer.Put(kSegmentMagic).Put(is_v1 ? kVersion : kSegmentVersion);
+  packer.Put(static_cast<std::uint32_t>(header.bytes)).Put(header.uuid);
   packer.Put(header.id.sequence).Put(header.id.base).Put(header.previous);
-  return packer.Put(Hash(packer.filled())).bytes();
+  if (!is_v1) packer.Put(header.source);
+  packer.Put(Hash(packer.filled()));
+  return {packer.filled().begin(), packer.filled().end()};
 }
 
 std::optional<SegmentHeader> DecodeSegmentHeader(std::span<const std::byte> bytes) {
-  if (bytes.size() < kSegmentHeaderBytes) return std::nullopt;
+  if (bytes.size() < kSegmentHeaderBytesV1) return std::nullopt;
   Unpacker fields(bytes);
   if (fields.Get<std::uint64_t>() != kSegmentMagic) return std::nullopt;
-  if (fields.Get<std::uint32_t>() != kVersion) return std::nullopt;
-  if (fields.Get<std::uint32_t>() != kSegmentHeaderBytes) return std::nullopt;
+  const auto version = fields.Get<std::uint32_t>();
+  if (version != kVersion && version != kSegmentVersion) return std::nullopt;
   SegmentHeader header;
+  header.bytes = version == kVersion ? kSegmentHeaderBytesV1 : kSegmentHeaderBytes;
+  if (fields.Get<std::uint32_t>() != header.bytes || bytes.size() < header.bytes)
+    return std::nullopt;
+  if (!EndsWithItsChecksum(bytes.first(header.bytes))) return std::nullopt;
   header.uuid = fields.Get<Uuid>();
   header.id.sequence = fields.Get<std::uint64_t>();
   header.id.base = fields.Get<std::uint64_t>();
   header.previous = fields.Get<std::uint64_t>();
-  if (fields.Get<std::uint64_t>() != Hash(bytes.first(kSegmentHeaderChecksumAt)))
-    return std::nullopt;
+  header.source = version == kVersion ? header.uuid : fields.Get<Uuid>();
   return header;
 }
 
@@ -174,6 +196,49 @@ std::optional<StateFile> DecodeStateFile(std::span<const std::byte> bytes, State
   StateFile state{.kind = kind, .uuid = fields.Get<Uuid>(), .value = fields.Get<std::uint64_t>()};
   if (fields.Get<std::uint64_t>() != Hash(bytes.first(kStateChecksumAt))) return std::nullopt;
   return state;
+}
+
+std::vector<std::byte> EncodeIdentityFile(const IdentityFile& file) {
+  std::vector<std::byte> bytes;
+  Packer<kIdentityFixedBytes> fixed;
+  fixed.Put(kStateMagic)
+      .Put(kIdentityVersion)
+      .Put(static_cast<std::uint32_t>(StateKind::kIdentity));
+  fixed.Put(file.log).Put(file.lock.device).Put(file.lock.inode).Put(file.lock.born_ns);
+  Append(bytes, fixed.Put(std::uint64_t{file.identities.size()}));
+  for (const LogIdentity& identity : file.identities) {
+    Append(bytes, Packer<kIdentityEntryBytes>().Put(identity.uuid).Put(identity.first));
+  }
+  Append(bytes, Packer<kChecksumBytes>().Put(Hash(bytes)));
+  return bytes;
+}
+
+std::optional<IdentityFile> DecodeIdentityFile(std::span<const std::byte> bytes) {
+  if (const auto v1 = DecodeStateFile(bytes, StateKind::kIdentity); v1.has_value()) {
+    return IdentityFile{.log = v1->uuid, .lock = {}, .identities = {{.uuid = v1->uuid}}};
+  }
+  constexpr std::size_t kBytesMin = kIdentityFixedBytes + kIdentityEntryBytes + kChecksumBytes;
+  if (bytes.size() < kBytesMin || bytes.size() > kIdentityFileBytesMax) return std::nullopt;
+  if (!EndsWithItsChecksum(bytes)) return std::nullopt;
+  Unpacker fields(bytes);
+  if (fields.Get<std::uint64_t>() != kStateMagic) return std::nullopt;
+  if (fields.Get<std::uint32_t>() != kIdentityVersion) return std::nullopt;
+  if (fields.Get<std::uint32_t>() != static_cast<std::uint32_t>(StateKind::kIdentity))
+    return std::nullopt;
+  IdentityFile file;
+  file.log = fields.Get<Uuid>();
+  file.lock.device = fields.Get<std::uint64_t>();
+  file.lock.inode = fields.Get<std::uint64_t>();
+  file.lock.born_ns = fields.Get<std::int64_t>();
+  const auto count = fields.Get<std::uint64_t>();
+  if (bytes.size() - kIdentityFixedBytes - kChecksumBytes != count * kIdentityEntryBytes)
+    return std::nullopt;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    LogIdentity& identity = file.identities.emplace_back();
+    identity.uuid = fields.Get<Uuid>();
+    identity.first = fields.Get<std::uint64_t>();
+  }
+  return file;
 }
 
 }  // namespace signaldb

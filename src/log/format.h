@@ -7,7 +7,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "base/file_system.h"
 #include "base/random.h"
 
 namespace signaldb {
@@ -17,7 +19,9 @@ namespace signaldb {
 /// A frame's checksum covers where it stands (log, segment, offset) beside what it says, so neither
 /// stale bytes of another file nor a frame copied within its own are ever taken for a record.
 
-inline constexpr std::size_t kSegmentHeaderBytes = 64;
+inline constexpr std::size_t kSegmentHeaderBytes = 80;
+/// Of segments that do not say which source their records belong to: that of the log's own uuid.
+inline constexpr std::size_t kSegmentHeaderBytesV1 = 64;
 inline constexpr std::size_t kFrameHeaderBytes = 40;
 inline constexpr std::size_t kStateFileBytes = 48;
 /// First bytes of every frame; what a search for the next good one looks for.
@@ -43,12 +47,17 @@ struct SegmentHeader {
   /// The last position that was there when this segment began. Frames missing below it are damage,
   /// bytes after it in older segments are not.
   std::uint64_t previous = 0;
+  /// The identity its records belong to, see LogIdentity.
+  Uuid source{};
+  /// In the file: kSegmentHeaderBytes or kSegmentHeaderBytesV1.
+  std::size_t bytes = kSegmentHeaderBytes;
 
   friend bool operator==(const SegmentHeader&, const SegmentHeader&) = default;
 };
 
-[[nodiscard]] std::array<std::byte, kSegmentHeaderBytes> EncodeSegmentHeader(
-    const SegmentHeader& header);
+/// `header.bytes` bytes.
+[[nodiscard]] std::vector<std::byte> EncodeSegmentHeader(const SegmentHeader& header);
+/// `bytes` may be longer than the header.
 [[nodiscard]] std::optional<SegmentHeader> DecodeSegmentHeader(std::span<const std::byte> bytes);
 
 enum class FrameType : std::uint8_t {
@@ -84,6 +93,34 @@ struct FrameHeader {
 [[nodiscard]] std::optional<FrameHeader> DecodeFrameHeader(std::span<const std::byte> bytes,
                                                            std::uint64_t segment_seed,
                                                            std::uint64_t offset);
+
+/// Positions from `first` on, up to the next identity's, belong to the source `uuid`. A log has
+/// several once its folder was copied or put back: what was in it keeps its source, so that tables
+/// know it again, and what comes gets a new one, so that they do not take it for something else.
+struct LogIdentity {
+  Uuid uuid{};
+  std::uint64_t first = 1;
+
+  friend bool operator==(const LogIdentity&, const LogIdentity&) = default;
+};
+
+/// Each stands for at least one record that is not trimmed, but for the last.
+inline constexpr std::size_t kIdentitiesMax = 4096;
+
+/// What the file `identity` says.
+struct IdentityFile {
+  Uuid log{};     ///< Ties the files of the folder together; never changes.
+  FileId lock{};  ///< The lock file at the time; a copy has another one. Empty: not known.
+  std::vector<LogIdentity> identities;  ///< Oldest first, at least one.
+
+  friend bool operator==(const IdentityFile&, const IdentityFile&) = default;
+};
+
+inline constexpr std::size_t kIdentityFileBytesMax = 72 + 24 * kIdentitiesMax;
+
+[[nodiscard]] std::vector<std::byte> EncodeIdentityFile(const IdentityFile& file);
+/// Nothing unless `bytes` is exactly one intact file, of this version or the first one.
+[[nodiscard]] std::optional<IdentityFile> DecodeIdentityFile(std::span<const std::byte> bytes);
 
 enum class StateKind : std::uint32_t {
   kIdentity = 1,  ///< Which log this is.

@@ -52,8 +52,9 @@ struct Scan {
 
 class Recovery {
  public:
-  Recovery(FileSystem& files, Random& random, EventListener& events, const std::string& dir)
-      : files_(files), random_(random), events_(events), dir_(dir) {}
+  Recovery(FileSystem& files, Random& random, EventListener& events, const std::string& dir,
+           const FileId& lock)
+      : files_(files), random_(random), events_(events), dir_(dir), lock_(lock) {}
 
   [[nodiscard]] Result<RecoveredLog> Run() {
     SIGNALDB_TRY(ListSegments());
@@ -61,6 +62,7 @@ class Recovery {
     SIGNALDB_TRY(ScanSegments());
     SIGNALDB_TRY(SyncNewest());
     SIGNALDB_TRY(ReadCursor());
+    SIGNALDB_TRY(SettleIdentities());
     for (const SealedSegment& segment : log_.segments) {
       log_.next_sequence = std::max(log_.next_sequence, segment.id.sequence + 1);
     }
@@ -88,11 +90,12 @@ class Recovery {
   }
 
   [[nodiscard]] Status FindIdentity() {
-    SIGNALDB_ASSIGN(const StateRead identity,
-                    ReadStateFile(files_, PathOf(kIdentityFileName), StateKind::kIdentity));
+    SIGNALDB_ASSIGN(const IdentityRead identity,
+                    ReadIdentityFile(files_, PathOf(kIdentityFileName)));
     if (ids_.empty()) return MakeIdentity();
     if (identity.found == StateFound::kGood) {
-      log_.uuid = identity.state.uuid;
+      log_.uuid = identity.file.log;
+      known_ = identity.file;
       return {};
     }
     SIGNALDB_ASSIGN(const std::optional<Uuid> witness, FindWitness());
@@ -106,8 +109,7 @@ class Recovery {
     Tell(events_, Severity::kWarning,
          "identity of the log was lost and is restored from its segments",
          {{"uuid", ToString(log_.uuid)}, {"dir", dir_}});
-    return ReplaceFile(files_, PathOf(kIdentityFileName),
-                       EncodeStateFile({.kind = StateKind::kIdentity, .uuid = log_.uuid}));
+    return {};
   }
 
   /// A folder without segments never handed out a position, or has lost those that it did: in both
@@ -116,12 +118,57 @@ class Recovery {
     SIGNALDB_ASSIGN(const StateRead cursor,
                     ReadStateFile(files_, PathOf(kCursorFileName), StateKind::kCursor));
     log_.uuid = UuidV4(random_);
+    known_ = {.log = log_.uuid, .lock = {}, .identities = {{.uuid = log_.uuid}}};
     if (cursor.found != StateFound::kMissing) {
       Tell(events_, Severity::kError, "the log has lost all its segments and begins anew",
            {{"uuid", ToString(log_.uuid)}, {"dir", dir_}});
     }
-    return ReplaceFile(files_, PathOf(kIdentityFileName),
-                       EncodeStateFile({.kind = StateKind::kIdentity, .uuid = log_.uuid}));
+    return {};
+  }
+
+  /// Segments know best whose records they hold. The file knows the identity of what comes next,
+  /// unless there is reason to doubt that this folder is the one it was written for.
+  [[nodiscard]] Status SettleIdentities() {
+    std::vector<LogIdentity>& identities = log_.identities;
+    for (SealedSegment& segment : log_.segments) {
+      if (segment.source == Uuid{}) segment.source = GuessSource(segment);
+      if (segment.last == 0) continue;
+      if (identities.empty() || identities.back().uuid != segment.source)
+        identities.push_back({.uuid = segment.source, .first = segment.id.base});
+    }
+    const std::string_view why = WhyNewIdentity();
+    if (!why.empty()) {
+      if (identities.empty()) {
+        identities.push_back(known_.identities.empty() ? LogIdentity{.uuid = log_.uuid}
+                                                       : known_.identities.back());
+      }
+      SIGNALDB_TRY(BeginIdentity(random_, events_, dir_, why, log_.last, identities));
+    } else if (identities.empty() || identities.back().uuid != known_.identities.back().uuid) {
+      identities.push_back({.uuid = known_.identities.back().uuid, .first = log_.last + 1});
+    }
+    RetireIdentities(identities, log_.trimmed);
+    log_.identity_changed = known_.lock != lock_ || known_.identities.empty() ||
+                            known_.identities.back().uuid != identities.back().uuid;
+    return {};
+  }
+
+  /// Of a segment whose header is damaged.
+  [[nodiscard]] Uuid GuessSource(const SealedSegment& segment) const {
+    if (!known_.identities.empty()) return IdentityOf(known_.identities, segment.id.base).uuid;
+    if (!log_.identities.empty()) return log_.identities.back().uuid;
+    return log_.uuid;
+  }
+
+  [[nodiscard]] std::string_view WhyNewIdentity() const {
+    if (known_.identities.empty()) return "its identity was lost";
+    if (known_.lock != FileId{} && known_.lock != lock_)
+      return "its folder is a copy, or its disk was mounted anew";
+    const LogIdentity& current = known_.identities.back();
+    if (!log_.identities.empty() && log_.identities.back().uuid != current.uuid &&
+        current.first <= log_.last) {
+      return "its files are of more than one copy of the folder";
+    }
+    return "";
   }
 
   /// Who else knows which log this is.
@@ -195,7 +242,10 @@ class Recovery {
     if (reader.header().has_value()) {
       scan.header_good = reader.header()->uuid == log_.uuid && reader.header()->id == id;
       scan.foreign = !scan.header_good;
-      scan.previous = scan.header_good ? reader.header()->previous : 0;
+      if (scan.header_good) {
+        scan.previous = reader.header()->previous;
+        scan.segment.source = reader.header()->source;
+      }
     }
     if (scan.foreign) {
       scan.repairs.push_back(
@@ -205,7 +255,7 @@ class Recovery {
     SIGNALDB_TRY(ScanFrames(reader, after, scan));
     if (!scan.header_good && scan.segment.last > 0) {
       scan.repairs.push_back(
-          MakeRepair(SegmentRepair::Kind::kSetAside, scan, {0, kSegmentHeaderBytes}));
+          MakeRepair(SegmentRepair::Kind::kSetAside, scan, {0, reader.header_bytes()}));
     }
     return scan;
   }
@@ -289,6 +339,8 @@ class Recovery {
   Random& random_;
   EventListener& events_;
   const std::string& dir_;
+  const FileId lock_;
+  IdentityFile known_;  ///< What the file says; without identities if it is lost.
   std::vector<SegmentId> ids_;
   std::optional<SealedSegment> newest_;  ///< Of those that count.
   RecoveredLog log_;
@@ -321,7 +373,8 @@ class Recovery {
 
 /// Copies the bytes durably before they are overwritten by a mark that they are a hole.
 [[nodiscard]] Status SetAside(FileSystem& files, const std::string& dir, const Uuid& uuid,
-                              const SegmentRepair& repair, const std::string& path) {
+                              const Uuid& source, const SegmentRepair& repair,
+                              const std::string& path) {
   SIGNALDB_ASSIGN(const auto file, files.Open(repair.path, OpenMode::kWrite));
   const std::string unfinished = path + std::string(kUnfinishedSuffix);
   SIGNALDB_TRY(CopyRange(files, *file, repair.range, unfinished));
@@ -330,8 +383,11 @@ class Recovery {
   if (repair.range.offset == 0) {
     // What was there before this segment is not known any more; nothing missing is the milder
     // guess.
-    SIGNALDB_TRY(
-        file->WriteAt(0, EncodeSegmentHeader({.uuid = uuid, .id = repair.id, .previous = 0})));
+    SIGNALDB_TRY(file->WriteAt(0, EncodeSegmentHeader({.uuid = uuid,
+                                                       .id = repair.id,
+                                                       .previous = 0,
+                                                       .source = source,
+                                                       .bytes = repair.range.bytes})));
     return file->Sync();
   }
   if (repair.range.bytes < kFrameHeaderBytes)
@@ -360,8 +416,40 @@ class Recovery {
 }  // namespace
 
 Result<RecoveredLog> RecoverLog(FileSystem& files, Random& random, EventListener& events,
-                                const std::string& dir) {
-  return Recovery(files, random, events, dir).Run();
+                                const std::string& dir, const FileId& lock) {
+  return Recovery(files, random, events, dir, lock).Run();
+}
+
+Status BeginIdentity(Random& random, EventListener& events, const std::string& dir,
+                     std::string_view why, Position last, std::vector<LogIdentity>& identities) {
+  if (identities.size() >= kIdentitiesMax) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("the log was copied too often without being emptied, set its folder "
+                            "aside and use a new one dir={}",
+                            dir));
+  }
+  const Uuid before = identities.back().uuid;
+  // One without a record is not needed any more.
+  if (identities.back().first > last) identities.pop_back();
+  identities.push_back({.uuid = UuidV4(random), .first = last + 1});
+  Tell(events, Severity::kWarning, "the log begins a new identity for new requests",
+       {{"why", std::string(why)},
+        {"old", ToString(before)},
+        {"new", ToString(identities.back().uuid)},
+        {"after_position", fmt::to_string(last)},
+        {"dir", dir}});
+  return {};
+}
+
+const LogIdentity& IdentityOf(const std::vector<LogIdentity>& identities, Position position) {
+  const auto after =
+      std::ranges::upper_bound(identities, position, std::ranges::less(), &LogIdentity::first);
+  return after == identities.begin() ? *after : *std::prev(after);
+}
+
+void RetireIdentities(std::vector<LogIdentity>& identities, Position trimmed) {
+  while (identities.size() > 1 && identities[1].first <= trimmed + 1)
+    identities.erase(identities.begin());
 }
 
 void RepairLog(FileSystem& files, EventListener& events, const std::string& dir,
@@ -372,19 +460,19 @@ void RepairLog(FileSystem& files, EventListener& events, const std::string& dir,
             ? fmt::format("{}/{}{}", dir, kQuarantinePrefix, SegmentName(repair.id))
             : fmt::format("{}/{}{:020}-{}", dir, kQuarantinePrefix, repair.id.sequence,
                           repair.range.offset);
+    const auto segment = std::ranges::find(log.segments, repair.path, &SealedSegment::path);
     Status done;
     switch (repair.kind) {
       case SegmentRepair::Kind::kCutTail:
         done = CutTail(files, repair);
         break;
       case SegmentRepair::Kind::kSetAside:
-        done = SetAside(files, dir, log.uuid, repair, aside);
+        done = SetAside(files, dir, log.uuid, segment->source, repair, aside);
         break;
       case SegmentRepair::Kind::kRemove:
         done = files.Rename(repair.path, aside);
         break;
     }
-    const auto segment = std::ranges::find(log.segments, repair.path, &SealedSegment::path);
     if (repair.kind != SegmentRepair::Kind::kCutTail) {
       events.Count("signaldb_writer_log_quarantined_bytes_total",
                    static_cast<double>(repair.range.bytes));

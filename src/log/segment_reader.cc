@@ -22,7 +22,16 @@ Result<SegmentReader> SegmentReader::Make(File& file, const Uuid& uuid, const Se
   std::array<std::byte, kSegmentHeaderBytes> bytes{};
   SIGNALDB_ASSIGN(const std::size_t count, file.ReadAt(0, bytes));
   reader.header_ = DecodeSegmentHeader(std::span(bytes).first(count));
-  reader.offset_ = std::min<std::uint64_t>(kSegmentHeaderBytes, reader.file_bytes_);
+  if (reader.header_.has_value()) {
+    reader.header_bytes_ = reader.header_->bytes;
+  } else {
+    // It does not say how long it was. A frame's checksum covers where it stands.
+    SIGNALDB_ASSIGN(
+        const std::optional<FrameHeader> first,
+        reader.HeaderAt(std::min<std::uint64_t>(kSegmentHeaderBytesV1, reader.file_bytes_)));
+    if (first.has_value()) reader.header_bytes_ = kSegmentHeaderBytesV1;
+  }
+  reader.offset_ = std::min(reader.header_bytes_, reader.file_bytes_);
   return reader;
 }
 

@@ -49,6 +49,8 @@ class SegmentReader {
 
   /// The file's own header, if it is intact; it may be of another log.
   [[nodiscard]] const std::optional<SegmentHeader>& header() const { return header_; }
+  /// Where its frames begin, also when the header is damaged.
+  [[nodiscard]] std::uint64_t header_bytes() const { return header_bytes_; }
   [[nodiscard]] std::uint64_t file_bytes() const { return file_bytes_; }
 
   /// Errors: kUnavailable (I/O).
@@ -69,6 +71,7 @@ class SegmentReader {
   SegmentId id_;
   std::uint64_t segment_seed_;
   std::uint64_t content_seed_;
+  std::uint64_t header_bytes_ = kSegmentHeaderBytes;
   std::uint64_t file_bytes_ = 0;
   std::uint64_t offset_ = 0;
   std::uint64_t last_position_ = 0;

@@ -24,7 +24,7 @@ Result<SegmentWriter> SegmentWriter::Create(FileSystem& files, const std::string
 Status SegmentWriter::Begin(FileSystem& files, const std::string& dir,
                             const SegmentHeader& header) {
   SIGNALDB_TRY(file_->WriteAt(0, EncodeSegmentHeader(header)));
-  written_bytes_ = kSegmentHeaderBytes;
+  written_bytes_ = header.bytes;
   SIGNALDB_TRY(Sync());
   if (Status synced = files.SyncDir(dir); !synced.has_value()) {
     return Fail(ErrorKind::kUnavailable, std::move(synced).error().message);

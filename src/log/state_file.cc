@@ -1,6 +1,7 @@
 #include "log/state_file.h"
 
 #include <utility>
+#include <vector>
 
 namespace signaldb {
 namespace {
@@ -23,6 +24,22 @@ namespace {
   return AsUnavailable((*file)->Sync());
 }
 
+/// Its bytes, and of a longer file one more than `bytes_max`, to notice it; nothing if there is
+/// none.
+[[nodiscard]] Result<std::optional<std::vector<std::byte>>> ReadSmallFile(FileSystem& files,
+                                                                          const std::string& path,
+                                                                          std::size_t bytes_max) {
+  auto file = files.Open(path, OpenMode::kRead);
+  if (!file.has_value()) {
+    if (file.error().kind == ErrorKind::kNotFound) return std::nullopt;
+    return Fail(ErrorKind::kUnavailable, std::move(file).error().message);
+  }
+  std::vector<std::byte> bytes(bytes_max + 1);
+  SIGNALDB_ASSIGN(const std::size_t count, (*file)->ReadAt(0, bytes));
+  bytes.resize(count);
+  return bytes;
+}
+
 }  // namespace
 
 Status ReplaceFile(FileSystem& files, const std::string& path, std::span<const std::byte> bytes) {
@@ -32,16 +49,18 @@ Status ReplaceFile(FileSystem& files, const std::string& path, std::span<const s
   return AsUnavailable(files.SyncDir(ParentDir(path)));
 }
 
+Result<IdentityRead> ReadIdentityFile(FileSystem& files, const std::string& path) {
+  SIGNALDB_ASSIGN(const auto bytes, ReadSmallFile(files, path, kIdentityFileBytesMax));
+  if (!bytes.has_value()) return IdentityRead{};
+  auto file = DecodeIdentityFile(*bytes);
+  if (!file.has_value()) return IdentityRead{.found = StateFound::kDamaged, .file = {}};
+  return IdentityRead{.found = StateFound::kGood, .file = *std::move(file)};
+}
+
 Result<StateRead> ReadStateFile(FileSystem& files, const std::string& path, StateKind kind) {
-  auto file = files.Open(path, OpenMode::kRead);
-  if (!file.has_value()) {
-    if (file.error().kind == ErrorKind::kNotFound) return StateRead{};
-    return Fail(ErrorKind::kUnavailable, std::move(file).error().message);
-  }
-  // One byte more than there should be, to notice a longer file.
-  std::array<std::byte, kStateFileBytes + 1> bytes{};
-  SIGNALDB_ASSIGN(const std::size_t count, (*file)->ReadAt(0, bytes));
-  const auto state = DecodeStateFile(std::span(bytes).first(count), kind);
+  SIGNALDB_ASSIGN(const auto bytes, ReadSmallFile(files, path, kStateFileBytes));
+  if (!bytes.has_value()) return StateRead{};
+  const auto state = DecodeStateFile(*bytes, kind);
   if (!state.has_value()) return StateRead{.found = StateFound::kDamaged, .state = {}};
   return StateRead{.found = StateFound::kGood, .state = *state};
 }

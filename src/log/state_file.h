@@ -25,6 +25,14 @@ struct StateRead {
   StateFile state;  ///< If kGood.
 };
 
+struct IdentityRead {
+  StateFound found = StateFound::kMissing;
+  IdentityFile file;  ///< If kGood.
+};
+
+/// Errors: kUnavailable (I/O).
+[[nodiscard]] Result<IdentityRead> ReadIdentityFile(FileSystem& files, const std::string& path);
+
 /// Errors: kUnavailable (I/O).
 [[nodiscard]] Result<StateRead> ReadStateFile(FileSystem& files, const std::string& path,
                                               StateKind kind);

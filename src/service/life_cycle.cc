@@ -22,10 +22,12 @@
 #include "iceberg/commit/metadata_cache.h"
 #include "iceberg/commit/table_commit.h"
 #include "log/durable_log.h"
+#include "log/log_slice.h"
 #include "pipeline/commit_scheduler.h"
 #include "pipeline/ingest_pipeline.h"
 #include "pipeline/poison_shelf.h"
 #include "pipeline/table_cuts.h"
+#include "service/log_ownership.h"
 #include "service/version.h"
 #include "writer/files_in_flight.h"
 
@@ -35,6 +37,7 @@ namespace {
 
 constexpr std::string_view kModule = "service";
 constexpr std::size_t kFlushesWaitingMax = 16;
+constexpr Nanos kFlushOfFormerIdentity = std::chrono::seconds(2);
 constexpr Nanos kGraceOfReceivers = std::chrono::seconds(5);
 // What messages hold is half of the budget; the other half is for what a commit needs to sort and
 // encode, for the transports' own buffers, and for what an allocator loses. Cuts begin at half of
@@ -43,6 +46,18 @@ constexpr std::int64_t kMessagesDivisor = 2;
 constexpr std::int64_t kPressureDivisor = 2 * kMessagesDivisor;
 // Requests are refused when the next one does not fit, so a little room may be left by then.
 constexpr int kNearlyFullDivisor = 16;
+
+// Which tables the log's records go to; one line, no secrets.
+std::string DestinationText(const ServiceConfiguration& values) {
+  const bool memory = values.schema.catalog_type == CatalogType::kMemory;
+  const std::string catalog =
+      memory                                    ? "memory"
+      : values.schema.sqlite_path.empty()       ? Redact(values.schema.catalog_uri)
+      : values.schema.sqlite_path == ":memory:" ? "sqlite::memory:"
+                                                : "sqlite://" + values.schema.sqlite_path;
+  return fmt::format("catalog={} catalog_name={} warehouse={}", catalog, values.schema.catalog_name,
+                     values.storage.warehouse);
+}
 
 struct FlushRequest {
   Nanos deadline;
@@ -62,6 +77,7 @@ struct Service::Parts {
   std::unique_ptr<TableCommitter> committer;
   std::unique_ptr<FilesInFlight> in_flight;  // Null if nothing outlives the process.
   std::unique_ptr<DurableLog> log;
+  std::unique_ptr<LogSlice> newest;  // Of the log: the identity that takes new records.
   std::unique_ptr<CommitScheduler> scheduler;
   std::unique_ptr<IngestPipeline> pipeline;
   std::unique_ptr<OtlpReceiver> receiver;
@@ -94,6 +110,7 @@ Service::~Service() {
 void Service::EnterPhase(std::string why_not_ready) {
   environment_.events.Gauge("signaldb_writer_ready", why_not_ready.empty() ? 1 : 0, {});
   const std::scoped_lock lock(phase_mutex_);
+  was_ready_ |= why_not_ready.empty();
   why_not_ready_ = std::move(why_not_ready);
 }
 
@@ -178,7 +195,12 @@ Status Service::OpenLog() {
                        {.dir = values.log.dir,
                         .segment_bytes = static_cast<std::uint64_t>(values.log.segment_bytes),
                         .bytes_max = static_cast<std::uint64_t>(values.log.bytes_max)}));
-  const SourceKey source = "log/" + ToString(parts_->log->uuid());
+  return ClaimLog(environment_.files, environment_.events, *parts_->log, values.log.dir,
+                  DestinationText(values));
+}
+
+std::unique_ptr<CommitScheduler> Service::MakeScheduler(const SourceKey& source) {
+  const ServiceConfiguration& values = configuration_.values;
   const std::int64_t pressure = values.memory.budget / kPressureDivisor;
   const std::int64_t bytes_max =
       values.commit.max_uncommitted_bytes > 0 ? values.commit.max_uncommitted_bytes : pressure;
@@ -186,7 +208,7 @@ Status Service::OpenLog() {
       .warehouse = values.storage.warehouse,
       .properties = {{"write.metadata.previous-versions-max",
                       std::to_string(values.commit.metadata_previous_versions_max)}}};
-  parts_->scheduler = std::make_unique<CommitScheduler>(
+  return std::make_unique<CommitScheduler>(
       CutOptions{.interval = values.commit.interval,
                  .rows_max = values.commit.max_uncommitted_rows,
                  .bytes_max = std::min(bytes_max, pressure),
@@ -203,23 +225,28 @@ Status Service::OpenLog() {
                         .target_concurrent_batches = values.batch.target_concurrent_batches},
                        source, std::move(tables)),
       [this](SourcePosition through) { return parts_->log->Trim(through); });
-  const ServiceConfiguration::IngestLimits& limits = values.ingest;
-  parts_->pipeline = std::make_unique<IngestPipeline>(
+}
+
+std::unique_ptr<IngestPipeline> Service::MakePipeline(DurableLog& log, CommitScheduler& scheduler) {
+  const ServiceConfiguration::IngestLimits& limits = configuration_.values.ingest;
+  return std::make_unique<IngestPipeline>(
       DecodeOptions{.timestamp_min = limits.timestamp_min,
                     .timestamp_future_max = limits.timestamp_future_max,
                     .records_max = limits.records_max,
                     .depth_max = limits.depth_max,
                     .attributes_max = limits.attributes_max},
-      *parts_->log, *parts_->scheduler, environment_.clock, environment_.events, parts_->budget);
-  return {};
+      log, scheduler, environment_.clock, environment_.events, parts_->budget);
 }
 
-Status Service::StartAdmin() {
+void Service::StartFlusher() {
   parts_->flusher = std::jthread([this] {
     while (std::optional<FlushRequest> request = parts_->flushes.Pop()) {
       request->done(parts_->scheduler->Flush(request->deadline));
     }
   });
+}
+
+Status Service::StartAdmin() {
   parts_->admin_handler = std::make_unique<AdminHandler>(*this);
   SIGNALDB_ASSIGN(parts_->admin,
                   HttpServer::Start(*parts_->admin_handler, environment_.clock, environment_.events,
@@ -227,20 +254,78 @@ Status Service::StartAdmin() {
   return {};
 }
 
-Status Service::Recover(std::stop_token stop) {
-  const SourceKey source = "log/" + ToString(parts_->log->uuid());
-  PoisonShelf poison(environment_.files, environment_.events,
-                     configuration_.values.log.dir + "/poison");
+Status Service::Patiently(std::string_view doing, std::stop_token stop,
+                          const std::function<Status()>& attempt) {
+  EnterPhase(std::string(doing));
   RetryConfig pace = configuration_.values.retry;
   pace.max_attempts =
       std::numeric_limits<int>::max();  // A catalog that is away may come back at any time.
   Status status;
   for (Backoff backoff(pace, environment_.clock, environment_.random); backoff.Next(stop);) {
-    status = parts_->pipeline->Recover(CoverageInTables(*parts_->committer, source), poison, stop);
+    status = attempt();
     if (status || !IsRetryable(status.error().kind)) return status;
-    EnterPhase("replaying the log: " + status.error().message);
+    EnterPhase(fmt::format("{}: {}", doing, status.error().message));
   }
-  return Fail(ErrorKind::kCancelled, "stopped while replaying the log");
+  return Fail(ErrorKind::kCancelled, fmt::format("stopped while {}", doing));
+}
+
+Status Service::CompareLogWithTables() {
+  // Of a catalog in memory nothing is left to compare with.
+  if (parts_->in_flight == nullptr) return {};
+  DurableLog& log = *parts_->log;
+  const LogIdentity newest = log.identities().back();
+  SIGNALDB_ASSIGN(const SourcePosition highest,
+                  HighestPositionInTables(*parts_->catalog, *parts_->committer, environment_.events,
+                                          LogSourceKey(newest.uuid)));
+  if (highest > log.last_durable()) {
+    SIGNALDB_TRY(log.TakeNewIdentity(fmt::format(
+        "the tables hold its positions up to {}, so it was put back from an older copy", highest)));
+  } else if (log.trimmed() >= newest.first && highest < log.trimmed()) {
+    environment_.events.Log(
+        {.severity = Severity::kWarning,
+         .module = kModule,
+         .message = "the tables know less of the log than was committed: the catalog was put back "
+                    "from an older copy, or tables were dropped, and their last rows are gone",
+         .fields = {{"committed", std::to_string(log.trimmed())},
+                    {"in_tables", std::to_string(highest)},
+                    {"source", LogSourceKey(newest.uuid)}}});
+  }
+  return {};
+}
+
+Status Service::RecoverFormerIdentity(const LogIdentity& identity, Position last,
+                                      std::stop_token stop) {
+  const SourceKey source = LogSourceKey(identity.uuid);
+  LogSlice slice(*parts_->log, {.first = identity.first, .last = last});
+  const auto scheduler = MakeScheduler(source);
+  const auto pipeline = MakePipeline(slice, *scheduler);
+  PoisonShelf poison(environment_.files, environment_.events,
+                     configuration_.values.log.dir + "/poison");
+  scheduler->Start();
+  return Patiently(
+      "committing what the log held before it was copied or put back", stop, [&]() -> Status {
+        SIGNALDB_TRY(pipeline->Recover(CoverageInTables(*parts_->committer, source), poison, stop));
+        SIGNALDB_TRY(scheduler->Flush(environment_.clock.MonotonicNow() + kFlushOfFormerIdentity));
+        return slice.Trim(last);
+      });
+}
+
+Status Service::Recover(std::stop_token stop) {
+  const std::vector<LogIdentity> identities = parts_->log->identities();
+  for (std::size_t i = 0; i + 1 < identities.size(); ++i)
+    SIGNALDB_TRY(RecoverFormerIdentity(identities[i], identities[i + 1].first - 1, stop));
+  const SourceKey source = LogSourceKey(identities.back().uuid);
+  parts_->newest =
+      std::make_unique<LogSlice>(*parts_->log, LogRange{.first = identities.back().first});
+  parts_->scheduler = MakeScheduler(source);
+  parts_->pipeline = MakePipeline(*parts_->newest, *parts_->scheduler);
+  parts_->scheduler->Start();
+  StartFlusher();
+  PoisonShelf poison(environment_.files, environment_.events,
+                     configuration_.values.log.dir + "/poison");
+  return Patiently("replaying the log", stop, [&] {
+    return parts_->pipeline->Recover(CoverageInTables(*parts_->committer, source), poison, stop);
+  });
 }
 
 namespace {
@@ -308,8 +393,8 @@ Status Service::Start(std::stop_token stop) {
   SIGNALDB_TRY(OpenStorage());
   SIGNALDB_TRY(OpenLog());
   SIGNALDB_TRY(StartAdmin());
-  EnterPhase("replaying the log");
-  parts_->scheduler->Start();
+  SIGNALDB_TRY(Patiently("comparing the log with the tables", stop,
+                         [this] { return CompareLogWithTables(); }));
   SIGNALDB_TRY(Recover(stop));
   SIGNALDB_TRY(Listen());
   EnterPhase("");
@@ -363,9 +448,8 @@ std::vector<ReadinessCheck> Service::CheckReadiness() {
     if (!why_not_ready_.empty()) return checks;
   }
   const bool healthy = parts_->log->healthy();
-  checks.push_back({.name = "log",
-                    .passes = healthy,
-                    .detail = healthy ? "" : "the last write of the log failed"});
+  checks.push_back(
+      {.name = "log", .passes = healthy, .detail = healthy ? "" : parts_->log->trouble()});
   const std::uint64_t used = parts_->log->bytes_on_disk();
   const auto most = static_cast<std::uint64_t>(configuration_.values.log.bytes_max);
   checks.push_back({.name = "log_space",
@@ -385,6 +469,13 @@ std::vector<ReadinessCheck> Service::CheckReadiness() {
 }
 
 void Service::Flush(Nanos wait, FlushDone done) {
+  {
+    const std::scoped_lock lock(phase_mutex_);
+    if (!was_ready_) {
+      return done(Fail(ErrorKind::kUnavailable,
+                       fmt::format("not ready yet, try again later: {}", why_not_ready_)));
+    }
+  }
   FlushRequest request{environment_.clock.MonotonicNow() + wait, std::move(done)};
   if (parts_->flushes.TryPush(std::move(request))) return;
   request.done(

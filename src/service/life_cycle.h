@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -9,16 +10,22 @@
 #include "base/clock.h"
 #include "base/file_system.h"
 #include "base/random.h"
+#include "log/durable_log.h"
 #include "service/admin_handler.h"
 #include "service/configuration.h"
 #include "service/event_log.h"
 #include "signaldb/result.h"
+#include "writer/watermark.h"
 
 namespace signaldb {
 
+class CommitScheduler;
+class IngestPipeline;
+
 /// The whole writer in one process: composed from its configuration, started, drained, stopped.
 ///
-///   Start: store, catalog, log -> admin answers -> replay the log -> receivers listen -> ready
+///   Start: store, catalog, log -> admin answers -> compare the log with the tables -> replay it
+///   -> receivers listen -> ready
 ///   Stop:  not ready -> receivers drain -> log drains -> last cuts commit -> log trimmed -> closed
 ///
 /// The stopping order is what makes a stop lose nothing: nobody hands a message to a part that has
@@ -61,7 +68,19 @@ class Service final : public ServiceState {
   [[nodiscard]] Status OpenFilesInFlight();
   [[nodiscard]] Status OpenLog();
   [[nodiscard]] Status StartAdmin();
+  void StartFlusher();
+  /// Until it is done, or an error that will not pass; says in /readyz what it waits for.
+  [[nodiscard]] Status Patiently(std::string_view doing, std::stop_token stop,
+                                 const std::function<Status()>& attempt);
+  /// Begins a new identity if the tables know more of the log than it holds.
+  [[nodiscard]] Status CompareLogWithTables();
+  [[nodiscard]] std::unique_ptr<CommitScheduler> MakeScheduler(const SourceKey& source);
+  [[nodiscard]] std::unique_ptr<IngestPipeline> MakePipeline(DurableLog& log,
+                                                             CommitScheduler& scheduler);
   [[nodiscard]] Status Recover(std::stop_token stop);
+  /// Brings what is left of an identity that takes no new records into the tables.
+  [[nodiscard]] Status RecoverFormerIdentity(const LogIdentity& identity, Position last,
+                                             std::stop_token stop);
   [[nodiscard]] Status Listen();
   void EnterPhase(std::string why_not_ready);
 
@@ -70,6 +89,7 @@ class Service final : public ServiceState {
   std::unique_ptr<Parts> parts_;
   mutable std::mutex phase_mutex_;
   std::string why_not_ready_ = "starting";  // Empty once ready.
+  bool was_ready_ = false;
 };
 
 }  // namespace signaldb

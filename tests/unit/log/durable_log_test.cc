@@ -286,7 +286,7 @@ TEST(DurableLog, ResumesWithoutRestartWhenAFullDiskIsFreed) {
   LogRig rig;
   ASSERT_THAT(rig.Open(), IsOk());
   ASSERT_THAT(AppendAndWait(*rig.log, "h", std::string(1000, 'a')), IsOk());
-  rig.files.SetCapacity(2500);
+  rig.files.SetCapacity(2600);
   ASSERT_THAT(AppendAndWait(*rig.log, "h", std::string(1000, 'b')), IsOk());
   for (int i = 0; i < 5; ++i) {
     EXPECT_THAT(AppendAndWait(*rig.log, "h", std::string(1000, 'c')),
