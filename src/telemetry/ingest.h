@@ -20,6 +20,7 @@ namespace signaldb {
 enum class MessageEncoding : std::uint8_t {
   kProtobuf = 0,  ///< An OTLP Export*ServiceRequest.
   kJson = 1,      ///< The same as OTLP/JSON.
+  kArrow = 2,     ///< A stream of an Arrow wire schema v1 (telemetry/arrow_request.h).
 };
 
 /// One request, decompressed, as a receiver hands it over.
