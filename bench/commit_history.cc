@@ -57,8 +57,8 @@ std::shared_ptr<arrow::RecordBatch> LogRows(int rows) {
   DecodeOptions options;
   options.received_at = Nanos(static_cast<std::int64_t>(sample.first_time_unix_nano));
   const std::string request = testing::MakeOtlpRequest(Signal::kLogs, sample);
-  const auto decoded =
-      Check(DecodeOtlp(Signal::kLogs, OtlpEncoding::kProtobuf, testing::AsBytes(request), options));
+  const auto decoded = Check(
+      DecodeMessage(Signal::kLogs, MessageEncoding::kProtobuf, testing::AsBytes(request), options));
   return decoded.tables.at(0).rows;
 }
 

@@ -1,4 +1,5 @@
-#include <iterator>
+#include <array>
+#include <charconv>
 
 #include <fmt/format.h>
 
@@ -149,14 +150,23 @@ void WriteSnapshots(JsonWriter& writer, StringSink& sink, const TableMetadata& m
   writer.EndArray();
 }
 
+void AppendNumber(std::string& text, std::int64_t value) {
+  std::array<char, 20> digits;  // As many as the longest, with its sign.
+  const auto written = std::to_chars(digits.data(), digits.data() + digits.size(), value);
+  text.append(digits.data(), written.ptr);
+}
+
 void WriteLogs(JsonWriter& writer, StringSink& sink, const TableMetadata& metadata) {
   WriteKey(writer, "snapshot-log");
   WriteRaw(writer, sink, "[");
-  // As long as the snapshots themselves, so it is not worth the writer's bookkeeping.
+  // As many as snapshots, and all the same: not worth the writer's bookkeeping.
   std::string_view comma;
   for (const SnapshotLogEntry& entry : metadata.snapshot_log) {
-    fmt::format_to(std::back_inserter(sink.text), R"({}{{"timestamp-ms":{},"snapshot-id":{}}})",
-                   comma, entry.timestamp_ms, entry.snapshot_id);
+    sink.text.append(comma).append(R"({"timestamp-ms":)");
+    AppendNumber(sink.text, entry.timestamp_ms);
+    sink.text.append(R"(,"snapshot-id":)");
+    AppendNumber(sink.text, entry.snapshot_id);
+    sink.text += '}';
     comma = ",";
   }
   sink.text += ']';
