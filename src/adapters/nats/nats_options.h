@@ -3,10 +3,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
+#include "telemetry/ingest.h"
 #include "telemetry/signal.h"
 
 namespace signaldb {
@@ -17,6 +20,10 @@ struct NatsSubject {
   Signal signal = Signal::kLogs;
   std::string tenant;   ///< For messages whose headers name none; validated.
   std::string dataset;  ///< The same.
+  /// Name tenant and dataset; empty: no header does. With "x-tenant-id" goes X-Scope-OrgID.
+  std::string tenant_header = "x-tenant-id";
+  std::string dataset_header = "x-dataset-id";
+  std::optional<MessageEncoding> encoding;  ///< Whatever a message says. Nothing: it says.
 };
 
 /// How to get in. At most one of credentials file, token and user is set.

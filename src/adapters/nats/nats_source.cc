@@ -203,6 +203,15 @@ Result<NatsSource::Seen> NatsSource::LookAroundOrCreate(NatsLink& link) {
     return seen;
   }
   if (is_missing(stream)) {
+    {
+      const std::scoped_lock lock(note_mutex_);
+      if (known_.has_value()) {
+        return Fail(ErrorKind::kCorrupt,
+                    fmt::format("the stream is gone; it is not created a second time, since that "
+                                "would hide a loss stream={} known={}",
+                                options_.stream, known_->created));
+      }
+    }
     SIGNALDB_TRY(CreateStream(link, options_));
     Say(Severity::kInfo, "created the nats stream", options_.stream);
   }

@@ -16,9 +16,6 @@
 namespace signaldb {
 namespace {
 
-constexpr std::array<std::string_view, 5> kHeadersRead = {
-    "x-tenant-id", "x-scope-orgid", "x-dataset-id", "content-type", "content-encoding"};
-
 bool SameText(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
   return std::ranges::equal(a, b, {}, lower, lower);
@@ -49,30 +46,39 @@ void Set(std::string_view& slot, std::string_view value, std::string_view name, 
 
 /// cnats 3.4.1 takes the line that follows an empty header for its value. Whoever reads on then
 /// would file the message under the wrong tenant.
-bool SwallowsAnother(std::string_view value) {
-  return std::ranges::any_of(kHeadersRead, [value](std::string_view name) {
-    return value.size() > name.size() && value[name.size()] == ':' &&
+bool SwallowsAnother(std::string_view value, const NatsSubject& subject) {
+  const auto names =
+      std::to_array<std::string_view>({subject.tenant_header, "x-scope-orgid",
+                                       subject.dataset_header, "content-type", "content-encoding"});
+  return std::ranges::any_of(names, [value](std::string_view name) {
+    return !name.empty() && value.size() > name.size() && value[name.size()] == ':' &&
            SameText(value.substr(0, name.size()), name);
   });
 }
 
-Told Listen(const NatsMessage& message) {
+bool NamesTenant(std::string_view header, const NatsSubject& subject) {
+  return SameText(header, subject.tenant_header) ||
+         (SameText(subject.tenant_header, "x-tenant-id") && SameText(header, "x-scope-orgid"));
+}
+
+Told Listen(const NatsMessage& message, const NatsSubject& subject) {
   Told told;
   for (const auto& [name, raw] : message.headers) {
     const std::string_view value = Trim(raw);
-    if (SwallowsAnother(value)) told.problem = "an empty header stands before one that matters";
-    if (SameText(name, "x-tenant-id") || SameText(name, "x-scope-orgid")) {
-      Set(told.tenant, value, "x-tenant-id", told);
-    } else if (SameText(name, "x-dataset-id")) {
-      Set(told.dataset, value, "x-dataset-id", told);
-    } else if (SameText(name, "content-type")) {
-      Set(told.content_type, value, "content-type", told);
-    } else if (SameText(name, "content-encoding")) {
+    if (SwallowsAnother(value, subject)) {
+      told.problem = "an empty header stands before one that matters";
+    }
+    if (NamesTenant(name, subject)) Set(told.tenant, value, subject.tenant_header, told);
+    if (SameText(name, subject.dataset_header)) {
+      Set(told.dataset, value, subject.dataset_header, told);
+    }
+    if (SameText(name, "content-type")) Set(told.content_type, value, "content-type", told);
+    if (SameText(name, "content-encoding")) {
       Set(told.content_encoding, value, "content-encoding", told);
     }
   }
-  for (const auto& [value, name] :
-       {std::pair(told.tenant, "x-tenant-id"), std::pair(told.dataset, "x-dataset-id")}) {
+  for (const auto& [value, name] : {std::pair(told.tenant, subject.tenant_header),
+                                    std::pair(told.dataset, subject.dataset_header)}) {
     // The name itself stays out of the reason: it may be anything.
     if (!value.empty() && !IsValidTenantOrDataset(value) && told.problem.empty()) {
       told.problem = fmt::format("a name must be 1 to 64 of [A-Za-z0-9_-] header={}", name);
@@ -133,7 +139,7 @@ Result<SourceMessage> ReadNatsMessage(const NatsMessage& message, const NatsRead
   if (rule == reading.subjects.end()) {
     return Unfit(std::move(read), message, "no signal is configured for its subject");
   }
-  Told told = Listen(message);
+  Told told = Listen(message, subject);
   if (!told.problem.empty()) return Unfit(std::move(read), message, std::move(told.problem));
   SourceMessage::Part& part = read.parts.front();
   if (!told.tenant.empty()) part.tenant = told.tenant;
@@ -157,7 +163,8 @@ Result<SourceMessage> ReadNatsMessage(const NatsMessage& message, const NatsRead
     part.body = contents->bytes;
     part.owner = std::make_shared<BudgetedBuffer::Contents>(std::move(*contents));
   }
-  const std::optional<MessageEncoding> encoding = EncodingOf(told.content_type, part.body);
+  const std::optional<MessageEncoding> encoding =
+      subject.encoding ? subject.encoding : EncodingOf(told.content_type, part.body);
   if (!encoding) return Unfit(std::move(read), message, "it is neither protobuf nor JSON");
   read.encoding = *encoding;
   return read;

@@ -137,6 +137,26 @@ TEST(ReadNatsMessage, TakesTenantAndDatasetFromHeaders) {
   }
 }
 
+TEST(ReadNatsMessage, DoesAsItsSubjectSays) {
+  const std::vector<NatsSubject> subjects = {{.pattern = "otel.>",
+                                              .signal = Signal::kMetrics,
+                                              .tenant = "acme",
+                                              .dataset = "prod",
+                                              .tenant_header = "team",
+                                              .dataset_header = "",
+                                              .encoding = MessageEncoding::kJson}};
+  MemoryBudget budget(1 << 20);
+  const auto read = ReadNatsMessage(
+      Delivery(1, kProtobuf,
+               {{"Team", "blue"}, {"x-scope-orgid", "red"}, {"x-dataset-id", "test"}}),
+      {.subjects = subjects, .limits = {.bytes_max = 4096}}, budget);
+  ASSERT_THAT(read, IsOk());
+  EXPECT_EQ(read->signal, Signal::kMetrics);
+  EXPECT_EQ(read->encoding, MessageEncoding::kJson);
+  EXPECT_EQ(read->parts[0].tenant, "blue");
+  EXPECT_EQ(read->parts[0].dataset, "prod");
+}
+
 TEST(ReadNatsMessage, SetsAsideWhatCanNeverBeRowsWithItsBytes) {
   struct Case {
     Headers headers;
