@@ -9,6 +9,7 @@
 namespace {
 
 // Arrow's own pool would keep a second heap beside ours. Before main: Arrow looks once, early.
+// NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet.
 [[maybe_unused]] const int kArrowUsesTheSameHeap = setenv("ARROW_DEFAULT_MEMORY_POOL", "system", 0);
 
 }  // namespace

@@ -159,8 +159,8 @@ Status SqlCatalog::Apply(SqlSession& sql, const PointerUpdate& update) {
   if (!update.expected.has_value()) return Insert(sql, update);
   const std::string levels = JoinLevels(update.table.levels);
   SIGNALDB_ASSIGN(const int changed,
-                  sql.Execute(kUpdate.For(sql), {update.next, *update.expected, catalog_name_,
-                                                 levels, update.table.name, *update.expected}));
+                  sql.Execute(kUpdate.For(sql), {update.next, update.expected, catalog_name_,
+                                                 levels, update.table.name, update.expected}));
   if (changed == 1) return {};
   SIGNALDB_ASSIGN(const std::vector<SqlRow> rows, Load(sql, update.table));
   if (rows.empty()) return NoSuchTable(update.table, catalog_name_);
@@ -258,6 +258,7 @@ Result<std::vector<TableIdentifier>> SqlCatalog::ListTables(const Namespace& lev
   });
   SIGNALDB_TRY(read);
   std::vector<TableIdentifier> tables;
+  tables.reserve(rows.size());
   for (const SqlRow& row : rows) {
     tables.push_back(TableIdentifier{.levels = levels, .name = row.at(0).value_or("")});
   }

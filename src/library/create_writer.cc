@@ -99,6 +99,7 @@ Result<std::unique_ptr<IcebergTableWriter>> CreateIcebergWriter(
   return OpenWriter(config, std::move(object_store), std::move(identifier), PoolChange::kJoin);
 }
 
+// NOLINTNEXTLINE(readability-function-size): a public signature.
 Result<std::unique_ptr<IcebergTableWriter>> CreateIcebergWriterWithPool(
     const Configuration& config, std::shared_ptr<ObjectStore> object_store, std::string_view tenant,
     std::string_view dataset, std::string_view table, const CatalogPoolConfig& pool_config) {
@@ -108,6 +109,7 @@ Result<std::unique_ptr<IcebergTableWriter>> CreateIcebergWriterWithPool(
   return OpenWriter(with_pool, std::move(object_store), std::move(identifier), PoolChange::kSet);
 }
 
+// NOLINTNEXTLINE(readability-function-size): a public signature.
 Result<std::unique_ptr<IcebergTableWriter>> CreateIcebergWriterForTable(
     const Configuration& config, std::shared_ptr<ObjectStore> object_store, std::string_view tenant,
     std::string_view dataset, std::string_view table, const TableOptions& options) {

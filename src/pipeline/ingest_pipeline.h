@@ -36,7 +36,7 @@ class IngestPipeline final : public Ingest {
 
   /// Hours that the records of one request may lie in: each becomes a file. A year, so that an
   /// archive can be brought in, but not one file for every record.
-  static constexpr std::size_t kHoursMax = 366 * 24;
+  static constexpr std::size_t kHoursMax = std::size_t{366} * 24;
 
   IngestPipeline(DecodeOptions decode, DurableLog& log, CommitScheduler& scheduler, Clock& clock,
                  EventListener& events, MemoryBudget& budget);

@@ -113,16 +113,17 @@ struct FreeDctx {
 
 Decompressed Unzstd(std::span<const std::byte> input, Output output) {
   // One per thread: making one costs as much as a small request.
-  thread_local const std::unique_ptr<ZSTD_DCtx, FreeDctx> context(ZSTD_createDCtx());
+  thread_local const std::unique_ptr<ZSTD_DCtx, FreeDctx> kContext(ZSTD_createDCtx());
+  ZSTD_DCtx* const context = kContext.get();
   if (context == nullptr) return std::unexpected(DecompressFailure::kBudgetExhausted);
-  ZSTD_DCtx_reset(context.get(), ZSTD_reset_session_only);
-  ZSTD_DCtx_setParameter(context.get(), ZSTD_d_windowLogMax, kZstdWindowLogMax);
+  ZSTD_DCtx_reset(context, ZSTD_reset_session_only);
+  ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax, kZstdWindowLogMax);
   ZSTD_inBuffer in{input.data(), input.size(), 0};
   while (true) {
     const auto part = output.Next();
     if (!part) return std::unexpected(part.error());
     ZSTD_outBuffer out{part->data(), part->size(), 0};
-    const std::size_t left = ZSTD_decompressStream(context.get(), &out, &in);
+    const std::size_t left = ZSTD_decompressStream(context, &out, &in);
     if (const auto failure = output.Filled(*part, out.pos)) return std::unexpected(*failure);
     if (ZSTD_isError(left) != 0U) return std::unexpected(DecompressFailure::kMalformed);
     const bool all_read = in.pos == in.size;

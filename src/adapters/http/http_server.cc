@@ -111,6 +111,7 @@ struct Connection {
 /// The client has closed its side, and all it sent has been taken from the socket.
 bool HasEnded(int fd) {
   char byte = 0;
+  // NOLINTNEXTLINE(clang-analyzer-unix.BlockInCriticalSection): MSG_DONTWAIT does not block.
   return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
@@ -147,7 +148,7 @@ class MicrohttpdServer final : public HttpServer {
     return std::char_traits<char>::length(text);
   }
 
-  MHD_Result Begin(MHD_Connection* connection, std::shared_ptr<Exchange> exchange);
+  MHD_Result Begin(MHD_Connection* connection, const std::shared_ptr<Exchange>& exchange);
   MHD_Result TakeBody(Exchange& exchange, std::span<const char> data);
   MHD_Result Complete(MHD_Connection* connection, const std::shared_ptr<Exchange>& exchange);
   MHD_Result RefuseBeforeBody(MHD_Connection* connection, Exchange& exchange,
@@ -287,6 +288,7 @@ void* MicrohttpdServer::OnUri(void*, const char* uri, MHD_Connection* connection
   return new std::shared_ptr<Exchange>(std::make_shared<Exchange>(connection, uri));
 }
 
+// NOLINTNEXTLINE(readability-function-size): the signature is libmicrohttpd's.
 MHD_Result MicrohttpdServer::OnRequest(void* self, MHD_Connection* connection, const char*,
                                        const char* method, const char*, const char* data,
                                        std::size_t* data_size, void** context) {
@@ -368,7 +370,8 @@ std::optional<HttpResponse> MicrohttpdServer::CheckFraming(MHD_Connection* conne
   return std::nullopt;
 }
 
-MHD_Result MicrohttpdServer::Begin(MHD_Connection* connection, std::shared_ptr<Exchange> exchange) {
+MHD_Result MicrohttpdServer::Begin(MHD_Connection* connection,
+                                   const std::shared_ptr<Exchange>& exchange) {
   exchange->body_started = clock_.MonotonicNow();
   {
     Connection* record = ConnectionOf(connection);
@@ -431,7 +434,7 @@ MHD_Result MicrohttpdServer::TakeBody(Exchange& exchange, std::span<const char> 
 
 MHD_Result MicrohttpdServer::Complete(MHD_Connection* connection,
                                       const std::shared_ptr<Exchange>& exchange) {
-  if (exchange->refusal) return Send(connection, *exchange->refusal);
+  if (const auto& refusal = exchange->refusal) return Send(connection, *refusal);
   if (!exchange->handed_over.exchange(true)) {
     HttpRequest request;
     request.head = std::move(exchange->head);

@@ -16,7 +16,7 @@ namespace signaldb {
 namespace {
 
 constexpr std::string_view kTemporaryPrefix = ".signaldb-tmp-";
-constexpr std::size_t kBufferBytes = 256 * 1024;
+constexpr std::size_t kBufferBytes = 256 << 10;
 /// A name that another process may have removed the folder of; more often than this is no race.
 constexpr int kCreateAttemptsMax = 3;
 /// Folders inside folders that List follows: deeper than any table, shallower than a loop.

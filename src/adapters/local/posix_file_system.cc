@@ -334,9 +334,12 @@ Status PosixFileSystem::SyncDir(const std::string& path) {
 Result<std::vector<DirEntry>> PosixFileSystem::List(const std::string& path) {
   const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(path.c_str()), &::closedir);
   if (dir == nullptr) return FailErrno(errno, "list folder", path);
+  const int folder = ::dirfd(dir.get());
+  if (folder < 0) return FailErrno(errno, "list folder", path);
   std::vector<DirEntry> entries;
   while (true) {
     errno = 0;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): safe where no two threads share the stream.
     const dirent* found = ::readdir(dir.get());
     if (found == nullptr) {
       if (errno != 0) return FailErrno(errno, "list folder", path);
@@ -345,7 +348,7 @@ Result<std::vector<DirEntry>> PosixFileSystem::List(const std::string& path) {
     const std::string_view name = found->d_name;
     if (name == "." || name == "..") continue;
     struct statx info{};
-    if (StatWithBirth(::dirfd(dir.get()), found->d_name, AT_SYMLINK_NOFOLLOW, info) != 0) {
+    if (StatWithBirth(folder, found->d_name, AT_SYMLINK_NOFOLLOW, info) != 0) {
       if (errno == ENOENT) continue;  // removed since readdir
       return FailErrno(errno, "stat file", fmt::format("{}/{}", path, name));
     }

@@ -163,7 +163,7 @@ class AvroDecoder {
     static_assert(std::endian::native == std::endian::little);
     const std::string_view bytes = ReadFixed(sizeof(Unsigned));
     Unsigned value = 0;
-    if (bytes.size() == sizeof(value)) std::memcpy(&value, bytes.data(), sizeof(value));
+    if (bytes.size() == sizeof(value)) std::memcpy(&value, bytes.data(), bytes.size());
     return value;
   }
 

@@ -215,10 +215,8 @@ Result<std::vector<ManifestFile>> TableAppend::ManifestsOn(FileIo& io, MetadataC
   return merged;
 }
 
-Status TableAppend::AddSnapshot(FileIo& io, MetadataCache& cache, const LoadedTable& base,
+Status TableAppend::AddSnapshot(const LoadedTable& base, std::vector<ManifestFile> listed,
                                 std::int64_t timestamp_ms, TableMetadata& next, Attempt& attempt) {
-  if (manifests_.empty()) SIGNALDB_TRY(EncodeManifests(*base.metadata));
-  SIGNALDB_ASSIGN(std::vector<ManifestFile> listed, ManifestsOn(io, cache, *base.metadata));
   attempt.files = manifest_files_;
 
   const Snapshot* const head = base.metadata->current_snapshot();
@@ -270,7 +268,9 @@ Result<TableAppend::Attempt> TableAppend::Prepare(FileIo& io, MetadataCache& cac
   folder_ = FolderOf(metadata_location);
   auto next = std::make_shared<TableMetadata>(*base.metadata);
   if (!change_.added_files.empty()) {
-    SIGNALDB_TRY(AddSnapshot(io, cache, base, timestamp_ms, *next, attempt));
+    if (manifests_.empty()) SIGNALDB_TRY(EncodeManifests(*base.metadata));
+    SIGNALDB_ASSIGN(std::vector<ManifestFile> listed, ManifestsOn(io, cache, *base.metadata));
+    SIGNALDB_TRY(AddSnapshot(base, std::move(listed), timestamp_ms, *next, attempt));
   }
   SIGNALDB_TRY(SetProperties(*next, properties, {}));
   if (snapshot_id_ != 0) {

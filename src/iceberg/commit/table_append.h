@@ -74,7 +74,7 @@ class TableAppend {
   [[nodiscard]] Status EncodeManifests(const TableMetadata& base);
   [[nodiscard]] Result<std::vector<ManifestFile>> ManifestsOn(FileIo& io, MetadataCache& cache,
                                                               const TableMetadata& base);
-  [[nodiscard]] Status AddSnapshot(FileIo& io, MetadataCache& cache, const LoadedTable& base,
+  [[nodiscard]] Status AddSnapshot(const LoadedTable& base, std::vector<ManifestFile> listed,
                                    std::int64_t timestamp_ms, TableMetadata& next,
                                    Attempt& attempt);
 

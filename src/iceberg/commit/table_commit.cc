@@ -190,6 +190,7 @@ class TableCommitter::CommitRun {
     SIGNALDB_ASSIGN(std::vector<TableAppend::Attempt> attempts, Prepare(bases));
     SIGNALDB_TRY(WriteAll(attempts));
     std::vector<PointerUpdate> updates;
+    updates.reserve(attempts.size());
     for (const TableAppend::Attempt& attempt : attempts) updates.push_back(attempt.update);
     SIGNALDB_TRY(owner_.catalog_.Commit(updates));
     return AppliedAsWritten(bases, std::move(attempts));

@@ -205,7 +205,7 @@ class ChunkWriter {
         static_cast<std::int16_t>(column_.leaf->ordinal), arrow::default_memory_pool(), false,
         nullptr, nullptr, true, target_.column_index, target_.offset_index,
         arrow::util::CodecOptions(settings_.level));
-    if (codes_.has_value()) WriteDictionaryPage();
+    if (codes_.has_value()) WriteDictionaryPage(*codes_);
     std::int64_t row = 0;
     std::size_t code = 0;
     for (std::size_t p = 0; p < column_.pages.size(); ++p) {
@@ -242,7 +242,7 @@ class ChunkWriter {
       ValueRange range{.values = page.slots, .nulls = page.slots - page.count};
       if (WantsBounds() && page.count > 0) {
         if (codes_.has_value()) {
-          const std::vector<std::int32_t> used = UsedBy(code, page.count);
+          const std::vector<std::int32_t> used = UsedBy(*codes_, code, page.count);
           range = RangeOf(field_.type, values_, page, &used);
         } else {
           range = RangeOf(field_.type, values_, page, nullptr);
@@ -254,14 +254,15 @@ class ChunkWriter {
     }
   }
 
-  [[nodiscard]] std::vector<std::int32_t> UsedBy(std::size_t first, std::int64_t count) const {
-    std::vector<std::uint8_t> seen(codes_->entries.size());
+  [[nodiscard]] static std::vector<std::int32_t> UsedBy(const DictionaryCodes& codes,
+                                                        std::size_t first, std::int64_t count) {
+    std::vector<std::uint8_t> seen(codes.entries.size());
     for (std::size_t i = first; i < first + static_cast<std::size_t>(count); ++i) {
-      seen[codes_->codes[i]] = 1;
+      seen[codes.codes[i]] = 1;
     }
     std::vector<std::int32_t> used;
     for (std::size_t i = 0; i < seen.size(); ++i) {
-      if (seen[i] != 0) used.push_back(codes_->entries[i]);
+      if (seen[i] != 0) used.push_back(codes.entries[i]);
     }
     return used;
   }
@@ -313,13 +314,13 @@ class ChunkWriter {
     }
   }
 
-  void WriteDictionaryPage() {
+  void WriteDictionaryPage(const DictionaryCodes& codes) {
     PageBuffer& page = scratch_.page;
     page.Clear();
-    const auto count = static_cast<std::int64_t>(codes_->entries.size());
+    const auto count = static_cast<std::int64_t>(codes.entries.size());
     AppendPlain(
         values_, count,
-        [&](std::int64_t i) { return std::int64_t{codes_->entries[static_cast<std::size_t>(i)]}; },
+        [&](std::int64_t i) { return std::int64_t{codes.entries[static_cast<std::size_t>(i)]}; },
         page);
     auto buffer =
         std::make_shared<arrow::Buffer>(page.data(), static_cast<std::int64_t>(page.size()));

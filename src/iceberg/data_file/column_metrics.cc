@@ -144,6 +144,7 @@ void SetWideDecimals(const LeafValues& values, const LeafPage& page, ValueRange&
     lower = std::min(lower.value_or(value), value);
     upper = std::max(upper.value_or(value), value);
   });
+  if (!lower || !upper) return;  // A page without values.
   range.lower = Literal{DecimalToBytes(*lower)};
   range.upper = Literal{DecimalToBytes(*upper)};
 }
@@ -232,7 +233,9 @@ std::string LittleEndian(T value) {
 }
 
 std::string DecimalParquetBytes(const Type& type, const std::string& minimal) {
-  const Int128 value = *DecimalFromBytes(minimal);
+  const std::optional<Int128> decimal = DecimalFromBytes(minimal);
+  SIGNALDB_ASSERT(decimal.has_value());
+  const Int128 value = *decimal;
   if (type.precision() <= 9) return LittleEndian(static_cast<std::int32_t>(value));
   if (type.precision() <= 18) return LittleEndian(static_cast<std::int64_t>(value));
   const auto width = static_cast<std::size_t>(DecimalWidth(type.precision()));

@@ -226,7 +226,7 @@ class ParquetDataFileWriter final : public DataFileWriter {
     Status done = CatchingParquet(fmt::format("writing file={}", result_.file_path), body);
     if (done.has_value()) return done;
     usable_ = false;
-    if (stream_->error().has_value()) return std::unexpected(*stream_->error());
+    if (const auto& error = stream_->error()) return std::unexpected(*error);
     return done;
   }
 

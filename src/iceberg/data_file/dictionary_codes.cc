@@ -123,7 +123,8 @@ std::int64_t AsInteger(const Literal& literal) {
 std::optional<DictionaryCodes> NumberIntegers(const LeafColumn& column, const LeafValues& values,
                                               const ValueRange& range, std::int64_t count) {
   // Decimal bounds are texts of bytes; their columns stay plain.
-  if (!range.lower || std::holds_alternative<std::string>(range.lower->value)) return std::nullopt;
+  if (!range.lower || !range.upper) return std::nullopt;
+  if (std::holds_alternative<std::string>(range.lower->value)) return std::nullopt;
   const std::int64_t lower = AsInteger(*range.lower);
   const std::uint64_t span =
       static_cast<std::uint64_t>(AsInteger(*range.upper)) - static_cast<std::uint64_t>(lower);

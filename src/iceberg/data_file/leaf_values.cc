@@ -162,7 +162,7 @@ Result<ArrayPtr> StoredDecimal(const Type& want, const arrow::Decimal128Array& a
   }
   data->type = std::move(type);
   data->buffers = {data->buffers[0], std::move(buffer)};
-  return arrow::MakeArray(std::move(data));
+  return arrow::MakeArray(data);
 }
 
 std::int32_t StoredWidth(const Type& type) {
@@ -203,7 +203,7 @@ ArrayPtr WithChildren(const arrow::Array& array,
   auto data = array.data()->Copy();
   data->child_data = std::move(children);
   data->type = std::move(type);
-  return arrow::MakeArray(std::move(data));
+  return arrow::MakeArray(data);
 }
 
 Result<ArrayPtr> ConformStruct(const Field& field, const std::string& name, const ArrayPtr& array) {

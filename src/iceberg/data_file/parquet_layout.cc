@@ -125,7 +125,7 @@ class LayoutBuilder {
   }
 
   Result<NodePtr> List(const Field& field, const std::string& name) {
-    SIGNALDB_ASSIGN(NodePtr element, Build(field.type.fields()[0], name, true));
+    SIGNALDB_ASSIGN(const NodePtr element, Build(field.type.fields()[0], name, true));
     if (element == nullptr) return Refuse(name);
     const NodePtr list =
         GroupNode::Make("list", Repetition::REPEATED, {element}, nullptr, kNoFieldId);
@@ -133,8 +133,8 @@ class LayoutBuilder {
   }
 
   Result<NodePtr> Map(const Field& field, const std::string& name) {
-    SIGNALDB_ASSIGN(NodePtr key, Build(field.type.fields()[0], name, true));
-    SIGNALDB_ASSIGN(NodePtr value, Build(field.type.fields()[1], name, true));
+    SIGNALDB_ASSIGN(const NodePtr key, Build(field.type.fields()[0], name, true));
+    SIGNALDB_ASSIGN(const NodePtr value, Build(field.type.fields()[1], name, true));
     if (key == nullptr || value == nullptr) return Refuse(name);
     const NodePtr entries =
         GroupNode::Make("key_value", Repetition::REPEATED, {key, value}, nullptr, kNoFieldId);

@@ -14,9 +14,9 @@ constexpr int kDigitsShown = 40;
 /// Reads all of `text` into `value`.
 template <typename Number>
 std::errc Read(std::string_view text, Number& value) {
-  const char* const end = text.data() + text.size();
-  const auto [stopped, error] = std::from_chars(text.data(), end, value);
-  return error == std::errc() && stopped != end ? std::errc::invalid_argument : error;
+  const auto [stopped, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && stopped != text.data() + text.size() ? std::errc::invalid_argument
+                                                                      : error;
 }
 
 /// Whether a number that is out of a double's range is so near to zero, not so far from it.

@@ -79,9 +79,8 @@ template <typename Handler>
   rapidjson::Reader reader;
   NumberReader<Handler> numbers(handler);
   const rapidjson::ParseResult result = reader.Parse<kFlags>(stream, numbers);
-  if (numbers.error()) {
-    return Fail(numbers.error()->kind,
-                fmt::format("{} offset={}", numbers.error()->message, result.Offset()));
+  if (const auto& error = numbers.error()) {
+    return Fail(error->kind, fmt::format("{} offset={}", error->message, result.Offset()));
   }
   if (result.IsError()) {
     return Fail(ErrorKind::kCorrupt,

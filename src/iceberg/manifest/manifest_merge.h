@@ -18,9 +18,9 @@ namespace signaldb {
 /// The table's `commit.manifest*` properties. More and smaller manifests make commits cheaper and
 /// planning dearer.
 struct ManifestMergeOptions {
-  bool enabled = true;                          ///< commit.manifest-merge.enabled
-  std::size_t count_min = 100;                  ///< commit.manifest.min-count-to-merge
-  std::int64_t target_bytes = 8 * 1024 * 1024;  ///< commit.manifest.target-size-bytes
+  bool enabled = true;                  ///< commit.manifest-merge.enabled
+  std::size_t count_min = 100;          ///< commit.manifest.min-count-to-merge
+  std::int64_t target_bytes = 8 << 20;  ///< commit.manifest.target-size-bytes
 
   /// Errors: kInvalid (a value that is no number or not above 0; names the property).
   [[nodiscard]] static Result<ManifestMergeOptions> From(const Properties& properties);

@@ -100,8 +100,8 @@ void ReadTextKeyedMap(const AvroSchema& type, AvroDecoder& decoder,
     for (; count > 0 && decoder.ok(); --count) {
       const std::string_view text = decoder.ReadBytes();
       std::int32_t key = 0;
-      const char* end = text.data() + text.size();
-      if (std::from_chars(text.data(), end, key).ptr != end || text.empty()) {
+      const char* const end = text.data() + text.size();
+      if (std::from_chars(text.data(), text.data() + text.size(), key).ptr != end || text.empty()) {
         return decoder.Fault("a map by column has a key that is not a number");
       }
       ReadItem(item, decoder, out[key]);
@@ -417,7 +417,8 @@ Result<std::vector<ManifestEntry>> DecodeEntries(std::string_view bytes, const M
                                                  file.partition_spec_id));
   }
   SIGNALDB_ASSIGN(AvroContainerReader container, AvroContainerReader::Open(bytes));
-  SIGNALDB_ASSIGN(AvroSchemaPtr schema, ParseAvroSchema(container.header_value("avro.schema")));
+  SIGNALDB_ASSIGN(const AvroSchemaPtr schema,
+                  ParseAvroSchema(container.header_value("avro.schema")));
   SIGNALDB_ASSIGN(const EntryReader reader, EntryReader::Make(schema, *spec, metadata));
   Inheritance inheritance(file, container.header_value("format-version") == "1");
   std::vector<ManifestEntry> entries;

@@ -59,7 +59,7 @@ bool SnapshotReader::Number(std::optional<std::int64_t> value) {
   }
   if (!value) return Refuse("a long");
   if (plain != nullptr) *plain = *value;
-  if (optional != nullptr) *optional = *value;
+  if (optional != nullptr) *optional = value;
   return true;
 }
 

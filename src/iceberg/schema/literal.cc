@@ -68,8 +68,9 @@ std::string LittleEndian(const Literal& literal) {
 
 template <typename T>
 T FromLittleEndian(std::string_view bytes) {
+  SIGNALDB_ASSERT(bytes.size() == sizeof(T));
   T value;
-  std::memcpy(&value, bytes.data(), sizeof(T));
+  std::memcpy(&value, bytes.data(), bytes.size());
   return value;
 }
 
