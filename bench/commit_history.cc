@@ -99,7 +99,7 @@ class History {
         catalog_(Check(SqliteCatalog::Open(fmt::format("sqlite://{}/catalog.db", folder), {}))),
         rows_(LogRows(rows)) {
     const DatasetId dataset{.tenant = "bench", .dataset = "history"};
-    table_ = TelemetryTableId(dataset, TableKind::kLogs);
+    table_ = TableInDataset(dataset, "logs");
     const NewTable definition = Check(MakeTelemetryTable(
         dataset, TableKind::kLogs,
         {.warehouse = fmt::format("file://{}/warehouse", folder), .properties = properties}, "",

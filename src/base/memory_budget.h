@@ -46,6 +46,13 @@ class MemoryBudget {
       bytes_ = bytes;
     }
 
+    /// Gives `bytes` of this hold away as one of its own; resize first if it holds less.
+    [[nodiscard]] Hold Split(std::int64_t bytes) {
+      if (budget_ == nullptr) return {};
+      bytes_ -= bytes;
+      return Hold(budget_, bytes);
+    }
+
    private:
     friend class MemoryBudget;
     Hold(MemoryBudget* budget, std::int64_t bytes) : budget_(budget), bytes_(bytes) {}

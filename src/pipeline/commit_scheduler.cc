@@ -1,7 +1,6 @@
 #include "pipeline/commit_scheduler.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -30,15 +29,13 @@ Nanos PaceAfter(int failures, const RetryConfig& pace, Random& random) {
 }  // namespace
 
 CommitScheduler::CommitScheduler(CutOptions options, Clock& clock, Random& random,
-                                 EventListener& events, MemoryBudget& budget, BeginCutCommit begin,
-                                 OnCommitted on_committed)
+                                 EventListener& events, MemoryBudget& budget, BeginCutCommit begin)
     : options_(std::move(options)),
       clock_(clock),
       random_(random),
       events_(events),
       budget_(budget),
-      begin_(std::move(begin)),
-      on_committed_(std::move(on_committed)) {}
+      begin_(std::move(begin)) {}
 
 CommitScheduler::~CommitScheduler() {
   for (std::jthread& worker : workers_) worker.request_stop();
@@ -48,6 +45,31 @@ void CommitScheduler::Start() {
   for (int i = 0; i < options_.workers; ++i) {
     workers_.emplace_back([this](std::stop_token stop) { Work(stop); });
   }
+}
+
+std::shared_ptr<SourceLane> CommitScheduler::OpenLane(SourceKey key, LaneOrder order,
+                                                      OnProgress on_progress) {
+  auto lane = std::make_shared<SourceLane>(std::move(key), order);
+  const std::scoped_lock lock(mutex_);
+  SIGNALDB_ASSERT(std::ranges::none_of(
+      lanes_, [&](const auto& open) { return open.first->key() == lane->key(); }));
+  lanes_[lane.get()] = {.lane = lane, .on_progress = std::move(on_progress)};
+  return lane;
+}
+
+void CommitScheduler::CloseLane(const SourceLane& lane) {
+  // Waits for an on_progress that is running.
+  const std::scoped_lock tell_lock(tell_mutex_);
+  const std::scoped_lock lock(mutex_);
+  lanes_.erase(&lane);
+  for (auto it = datasets_.begin(); it != datasets_.end();) {
+    Dataset& dataset = it->second;
+    dataset.filling.Drop(lane);
+    if (dataset.filling.empty()) dataset.filling = {};
+    const bool idle = dataset.filling.empty() && dataset.commit == nullptr;
+    it = idle && !dataset.attempting ? datasets_.erase(it) : std::next(it);
+  }
+  Changed();
 }
 
 Status CommitScheduler::Admit(const DatasetId& id) {
@@ -71,25 +93,38 @@ Status CommitScheduler::Admit(const DatasetId& id) {
                           id.tenant, id.dataset, found->second.last_error));
 }
 
-void CommitScheduler::Add(const DatasetId& id, DecodedMessage message) {
+void CommitScheduler::Add(const MessageOrigin& origin,
+                          std::vector<std::pair<DatasetId, DecodedMessage>> parts) {
   const std::scoped_lock lock(mutex_);
-  SIGNALDB_ASSERT(message.position > last_added_);
-  last_added_ = message.position;
-  const bool has_rows =
-      std::ranges::any_of(message.rows, [](const auto& rows) { return rows != nullptr; });
-  if (has_rows) {
+  const auto found = lanes_.find(origin.lane.get());
+  SIGNALDB_ASSERT(found != lanes_.end());
+  Lane& lane = found->second;
+  if (origin.lane->order() == LaneOrder::kInOrder) {
+    SIGNALDB_ASSERT(origin.position > lane.last_delivered);
+    lane.last_delivered = origin.position;
+  } else if (lane.held.contains(origin.position)) {
+    return;
+  }
+  const Ticket ticket = ++last_ticket_;
+  for (auto& [id, message] : parts) {
+    if (message.tables.empty()) continue;
+    ++lane.held[origin.position];
     known_.insert(id);
     Dataset& dataset = datasets_[id];
     const bool was_empty = dataset.filling.empty();
-    if (was_empty) dataset.filling.dataset = id;
-    dataset.filling.Add(std::move(message), clock_.MonotonicNow());
+    if (was_empty) {
+      dataset.filling.dataset = id;
+      dataset.filling_first = ticket;
+    }
+    dataset.filling.Add(origin, std::move(message), clock_.MonotonicNow());
     const bool pressed = budget_.used() >= options_.memory_pressure_bytes;
     if (was_empty || pressed || dataset.filling.bytes >= options_.bytes_max ||
         (options_.rows_max > 0 && dataset.filling.rows >= options_.rows_max)) {
       Changed();
     }
-  } else {
-    AdvanceCommitted();
+  }
+  if (!lane.held.contains(origin.position)) {
+    NoteDone(lane, origin.position);
     Changed();
   }
 }
@@ -100,7 +135,7 @@ std::optional<CommitScheduler::Due> CommitScheduler::DueOf(const Dataset& datase
   if (dataset.commit != nullptr) return Due{dataset.next_attempt_at, CutReason::kAge};
   const Cut& cut = dataset.filling;
   if (cut.empty()) return std::nullopt;
-  if (cut.first <= flush_through_) return Due{now, flush_reason_};
+  if (dataset.filling_first <= dataset.flush_through) return Due{now, flush_reason_};
   if (cut.bytes >= options_.bytes_max) return Due{now, CutReason::kBytes};
   if (options_.rows_max > 0 && cut.rows >= options_.rows_max) return Due{now, CutReason::kRows};
   if (cut.hours.size() > options_.partitions_max) return Due{now, CutReason::kPartitions};
@@ -141,7 +176,9 @@ std::map<DatasetId, CommitScheduler::Dataset>::iterator CommitScheduler::PickDue
 
 void CommitScheduler::BeginCut(const DatasetId& id, Dataset& dataset, CutReason reason) {
   Cut cut = std::exchange(dataset.filling, Cut{.dataset = id});
-  dataset.commit_first = cut.first;
+  dataset.commit_first = dataset.filling_first;
+  for (const Cut::Message& message : cut.messages)
+    dataset.commit_messages.push_back(message.origin);
   dataset.commit_bytes = cut.bytes;
   dataset.commit_rows = cut.rows;
   dataset.commit_oldest = cut.oldest_received_at;
@@ -171,22 +208,35 @@ void CommitScheduler::AttemptDataset(std::unique_lock<std::mutex>& lock, const D
   dataset.commit_rows = 0;
   dataset.failures = 0;
   dataset.last_error.clear();
+  NoteCommitted(std::exchange(dataset.commit_messages, {}));
   if (dataset.filling.empty()) datasets_.erase(id);
-  AdvanceCommitted();
 }
 
-// Also what became committed without a commit, and what could not be trimmed the last time: else a
-// full log might wait for ever for a commit that a full log does not let happen.
-void CommitScheduler::Trim(std::unique_lock<std::mutex>& lock) {
-  const SourcePosition through = committed_;
-  if (through <= trimmed_) return;
+// Also what was done without a commit, and what a lane could not take the last time: else a full
+// log might wait for ever for a commit that a full log does not let happen.
+void CommitScheduler::TellLanes(std::unique_lock<std::mutex>& lock) {
+  const auto has_news = [](const auto& lane) { return lane.second.has_news; };
+  if (std::ranges::none_of(lanes_, has_news)) return;
   lock.unlock();
-  {
-    const std::scoped_lock trim_lock(trim_mutex_);
-    // A failure only keeps disk space a little longer; the source has said so itself.
-    if (through > trimmed_ && on_committed_(through)) trimmed_ = through;
-  }
+  std::unique_lock tell_lock(tell_mutex_);
   lock.lock();
+  std::vector<const SourceLane*> told;
+  for (const auto& [key, lane] : lanes_) {
+    if (lane.has_news) told.push_back(key);
+  }
+  for (const SourceLane* key : told) {
+    // CloseLane waits for tell_mutex_, so the lane is there until the end.
+    Lane& lane = lanes_.at(key);
+    LaneProgress progress = ProgressOf(lane);
+    lane.has_news = false;
+    lock.unlock();
+    // The source has said itself why it could not.
+    const bool taken = lane.on_progress(progress).has_value();
+    lock.lock();
+    if (taken) continue;
+    lane.has_news = true;
+    lane.done.insert(lane.done.end(), progress.done.begin(), progress.done.end());
+  }
 }
 
 void CommitScheduler::NoteFailure(const DatasetId& id, Dataset& dataset, const Error& error) {
@@ -205,16 +255,31 @@ void CommitScheduler::NoteFailure(const DatasetId& id, Dataset& dataset, const E
                           {"error", dataset.last_error}}});
 }
 
-void CommitScheduler::AdvanceCommitted() {
-  SourcePosition pending = std::numeric_limits<SourcePosition>::max();
-  for (const auto& [id, dataset] : datasets_) {
-    if (dataset.commit != nullptr) {
-      pending = std::min(pending, dataset.commit_first);
-    } else if (!dataset.filling.empty()) {
-      pending = std::min(pending, dataset.filling.first);
-    }
+void CommitScheduler::NoteCommitted(const std::vector<MessageOrigin>& messages) {
+  for (const MessageOrigin& message : messages) {
+    const auto found = lanes_.find(message.lane.get());
+    if (found == lanes_.end()) continue;  // Closed meanwhile.
+    const auto held = found->second.held.find(message.position);
+    SIGNALDB_ASSERT(held != found->second.held.end());
+    if (--held->second > 0) continue;
+    found->second.held.erase(held);
+    NoteDone(found->second, message.position);
   }
-  committed_ = std::max(committed_, std::min(last_added_, pending - 1));
+}
+
+void CommitScheduler::NoteDone(Lane& lane, SourcePosition position) {
+  if (lane.lane->order() == LaneOrder::kAnyOrder) lane.done.push_back(position);
+  lane.has_news = true;
+}
+
+LaneProgress CommitScheduler::ProgressOf(Lane& lane) {
+  LaneProgress progress{.last_delivered = lane.last_delivered};
+  progress.through = lane.held.empty() ? lane.last_delivered : lane.held.begin()->first - 1;
+  if (lane.lane->order() == LaneOrder::kInOrder) {
+    for (const auto& [position, parts] : lane.held) progress.held.push_back(position);
+  }
+  progress.done = std::exchange(lane.done, {});
+  return progress;
 }
 
 void CommitScheduler::Changed() {
@@ -243,13 +308,13 @@ bool CommitScheduler::CommitOneDue(std::stop_token stop) {
   Nanos next_due{};
   const auto found = PickDue(clock_.MonotonicNow(), reason, next_due);
   if (found == datasets_.end()) {
-    Trim(lock);
+    TellLanes(lock);
     return false;
   }
   const DatasetId id = found->first;
   if (found->second.commit == nullptr) BeginCut(id, found->second, reason);
   AttemptDataset(lock, id, stop);
-  Trim(lock);
+  TellLanes(lock);
   PublishGauges();
   Changed();
   return true;
@@ -270,22 +335,35 @@ void CommitScheduler::Work(std::stop_token stop) {
   }
 }
 
-Status CommitScheduler::Flush(Nanos deadline) {
+Status CommitScheduler::Flush(Nanos deadline, const FlushScope& scope) {
   std::unique_lock lock(mutex_);
-  flush_through_ = std::max(flush_through_, last_added_);
-  return WaitFlushed(lock, last_added_, deadline);
+  return WaitFlushed(lock, scope, CutReason::kFlush, deadline);
 }
 
-Status CommitScheduler::WaitFlushed(std::unique_lock<std::mutex>& lock, SourcePosition target,
-                                    Nanos deadline) {
+bool CommitScheduler::Waits(const Dataset& dataset, Ticket through) const {
+  if (dataset.commit != nullptr) return dataset.commit_first <= through;
+  return !dataset.filling.empty() && dataset.filling_first <= through;
+}
+
+Status CommitScheduler::WaitFlushed(std::unique_lock<std::mutex>& lock, const FlushScope& scope,
+                                    CutReason reason, Nanos deadline) {
+  const Ticket target = last_ticket_;
+  flush_reason_ = reason;
+  for (auto& [id, dataset] : datasets_) {
+    if (scope.Holds(id)) dataset.flush_through = target;
+  }
   Changed();
-  while (committed_ < target) {
+  const auto waits = [&](const auto& one) {
+    return scope.Holds(one.first) && Waits(one.second, target);
+  };
+  while (std::ranges::any_of(datasets_, waits)) {
     if (ended_) return Fail(ErrorKind::kCancelled, "closed before everything was committed");
     const Nanos left = deadline - clock_.MonotonicNow();
     if (left <= Nanos(0)) {
       std::string waiting;
-      for (const auto& [id, dataset] : datasets_) {
-        if (dataset.commit == nullptr && dataset.filling.first > target) continue;
+      for (const auto& one : datasets_) {
+        if (!waits(one)) continue;
+        const auto& [id, dataset] = one;
         waiting += fmt::format(" tenant={} dataset={} error={}", id.tenant, id.dataset,
                                dataset.last_error.empty() ? "none yet" : dataset.last_error);
       }
@@ -294,6 +372,11 @@ Status CommitScheduler::WaitFlushed(std::unique_lock<std::mutex>& lock, SourcePo
     }
     changed_.wait_for(lock, std::min(left, kIdleWait));
   }
+  TellLanes(lock);
+  // A worker may be telling them this moment.
+  lock.unlock();
+  const std::scoped_lock told(tell_mutex_);
+  lock.lock();
   return {};
 }
 
@@ -303,9 +386,7 @@ Status CommitScheduler::Close(Nanos deadline) {
     std::unique_lock lock(mutex_);
     if (closed_) return {};
     closed_ = true;
-    flush_reason_ = CutReason::kShutdown;
-    flush_through_ = std::max(flush_through_, last_added_);
-    if (!workers_.empty()) status = WaitFlushed(lock, last_added_, deadline);
+    if (!workers_.empty()) status = WaitFlushed(lock, {}, CutReason::kShutdown, deadline);
     ended_ = true;
     Changed();
   }
@@ -326,9 +407,9 @@ std::vector<std::string> CommitScheduler::Stalled() const {
   return stalled;
 }
 
-SourcePosition CommitScheduler::committed() const {
+bool CommitScheduler::Idle() const {
   const std::scoped_lock lock(mutex_);
-  return committed_;
+  return datasets_.empty();
 }
 
 }  // namespace signaldb

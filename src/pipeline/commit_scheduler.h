@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <map>
@@ -11,6 +10,7 @@
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -20,6 +20,7 @@
 #include "base/retry.h"
 #include "pipeline/cut.h"
 #include "signaldb/result.h"
+#include "telemetry/source.h"
 
 namespace signaldb {
 
@@ -42,47 +43,67 @@ struct CutOptions {
                        1'000'000'000};  ///< Wait between the attempts of a failing commit.
 };
 
-/// Gathers decoded messages by dataset, cuts them when due, and drives each cut until it is in the
-/// tables.
+/// Whose rows a flush makes visible; empty: everybody's.
+struct FlushScope {
+  std::optional<std::string> tenant;
+  std::optional<std::string> dataset;
+
+  [[nodiscard]] bool Holds(const DatasetId& id) const {
+    return (!tenant || *tenant == id.tenant) && (!dataset || *dataset == id.dataset);
+  }
+};
+
+/// Gathers decoded messages of all lanes by dataset, cuts them when due, and drives each cut until
+/// it is in the tables.
 ///
-///   worker: until closed: wait until a dataset is due -> take its cut -> attempt -> committed:
-///   trim | failed: due later
+///   worker: until closed: wait until a dataset is due -> take its cut -> attempt
+///             committed -> tell the lanes
+///             failed    -> due later
 ///
 /// One dataset commits one cut at a time while the next one fills; a failing dataset waits its pace
 /// without holding a worker, so it does not stop the others.
 ///
 /// Owns:          the rows between durable and committed, and the order of cuts.
-/// Does not own:  the log (`on_committed` trims it), the tables (`begin`).
+/// Does not own:  the sources (OnProgress tells them), the tables (`begin`).
 /// Threads:       thread-safe.
 class CommitScheduler {
  public:
-  /// Called, one at a time, with the highest position below which everything is committed; never
-  /// goes back. After an error it is called again within seconds.
-  using OnCommitted = std::function<Status(SourcePosition)>;
+  /// Called, one at a time over all lanes, after messages of the lane got into the tables. After an
+  /// error it is called again within seconds.
+  using OnProgress = std::function<Status(const LaneProgress&)>;
 
   CommitScheduler(CutOptions options, Clock& clock, Random& random, EventListener& events,
-                  MemoryBudget& budget, BeginCutCommit begin, OnCommitted on_committed);
+                  MemoryBudget& budget, BeginCutCommit begin);
   /// Rows not committed are dropped here: their source still has them.
   ~CommitScheduler();
 
   /// Starts the workers. Without it, CommitOneDue drives everything (tests, recovery).
   void Start();
 
+  /// A lane to add messages to. Its key must not be open already.
+  [[nodiscard]] std::shared_ptr<SourceLane> OpenLane(SourceKey key, LaneOrder order,
+                                                     OnProgress on_progress);
+
+  /// Drops the lane's rows that are not being committed already. Once it returns, `on_progress` is
+  /// not running and will not be called. Idempotent.
+  void CloseLane(const SourceLane& lane);
+
   /// Whether a new message of `dataset` may be taken in now.
   /// Errors: kUnavailable (its commits fail and its share of memory is used up), kInvalid (too many
   /// datasets).
   [[nodiscard]] Status Admit(const DatasetId& dataset);
 
-  /// Takes a durable message. Positions grow over all datasets. A message without rows counts as
-  /// committed in its turn.
-  void Add(const DatasetId& dataset, DecodedMessage message);
+  /// Takes a durable message, a part for each dataset. Without rows it counts as committed in its
+  /// turn. In order, positions ascend; in any order, one that is still held is ignored.
+  void Add(const MessageOrigin& origin, std::vector<std::pair<DatasetId, DecodedMessage>> parts);
 
-  /// Makes everything added so far visible. Blocks until it is, or `deadline` (monotonic).
+  /// Makes everything in scope that was added so far visible, and tells the lanes. Blocks until it
+  /// is, or `deadline` (monotonic).
   /// Errors: kUnavailable (a dataset could not be committed in time; names it), kCancelled (closed
   /// meanwhile).
-  [[nodiscard]] Status Flush(Nanos deadline);
+  [[nodiscard]] Status Flush(Nanos deadline, const FlushScope& scope = {});
 
-  /// Commits one due cut on the calling thread, and trims. False if none is due.
+  /// Commits one due cut on the calling thread, and tells the lanes. False if none is due.
   bool CommitOneDue(std::stop_token stop);
 
   /// Flushes with reason "shutdown" until `deadline`, then stops the workers. Idempotent.
@@ -91,14 +112,20 @@ class CommitScheduler {
 
   /// Datasets whose last attempt failed, with its error, for /readyz.
   [[nodiscard]] std::vector<std::string> Stalled() const;
-  /// Everything up to here is committed.
-  [[nodiscard]] SourcePosition committed() const;
+
+  /// Whether everything that was added is in the tables.
+  [[nodiscard]] bool Idle() const;
 
  private:
+  // Numbers what is added, over all lanes.
+  using Ticket = std::uint64_t;
   struct Dataset {
     Cut filling;
+    Ticket filling_first = 0;
+    Ticket flush_through = 0;
     std::unique_ptr<CutCommit> commit;  // The cut in flight, also between failed attempts.
-    SourcePosition commit_first = 0;
+    Ticket commit_first = 0;
+    std::vector<MessageOrigin> commit_messages;
     std::int64_t commit_bytes = 0;
     std::int64_t commit_rows = 0;
     Nanos commit_oldest{0};
@@ -106,6 +133,15 @@ class CommitScheduler {
     int failures = 0;
     Nanos next_attempt_at{0};
     std::string last_error;
+  };
+  struct Lane {
+    std::shared_ptr<SourceLane> lane;
+    OnProgress on_progress;
+    // Messages with rows that are not in the tables, and in how many datasets.
+    std::map<SourcePosition, int> held;
+    SourcePosition last_delivered = 0;
+    std::vector<SourcePosition> done;  // Not reported yet; kAnyOrder only.
+    bool has_news = false;
   };
   struct Due {
     Nanos at;
@@ -119,13 +155,16 @@ class CommitScheduler {
   void AttemptDataset(std::unique_lock<std::mutex>& lock, const DatasetId& id,
                       std::stop_token stop);
   void NoteFailure(const DatasetId& id, Dataset& dataset, const Error& error);
-  void AdvanceCommitted();
-  void Trim(std::unique_lock<std::mutex>& lock);
+  void NoteCommitted(const std::vector<MessageOrigin>& messages);
+  void NoteDone(Lane& lane, SourcePosition position);
+  [[nodiscard]] static LaneProgress ProgressOf(Lane& lane);
+  void TellLanes(std::unique_lock<std::mutex>& lock);
   void PublishGauges();
   void Changed();
   void Work(std::stop_token stop);
-  [[nodiscard]] Status WaitFlushed(std::unique_lock<std::mutex>& lock, SourcePosition target,
-                                   Nanos deadline);
+  [[nodiscard]] bool Waits(const Dataset& dataset, Ticket through) const;
+  [[nodiscard]] Status WaitFlushed(std::unique_lock<std::mutex>& lock, const FlushScope& scope,
+                                   CutReason reason, Nanos deadline);
 
   const CutOptions options_;
   Clock& clock_;
@@ -133,23 +172,20 @@ class CommitScheduler {
   EventListener& events_;
   MemoryBudget& budget_;
   const BeginCutCommit begin_;
-  const OnCommitted on_committed_;
 
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
   std::map<DatasetId, Dataset> datasets_;  // Those with rows.
   std::set<DatasetId> known_;              // Those that ever brought rows.
-  SourcePosition last_added_ = 0;
-  SourcePosition committed_ = 0;
-  SourcePosition flush_through_ = 0;
+  std::map<const SourceLane*, Lane> lanes_;
+  Ticket last_ticket_ = 0;
   CutReason flush_reason_ = CutReason::kFlush;
   bool closed_ = false;  // Takes nothing in.
   bool ended_ = false;   // Commits nothing any more.
   std::uint64_t changes_ =
       0;  // What a sleeping worker compares: it may have missed the notification.
 
-  std::mutex trim_mutex_;  // Orders calls of on_committed_ without holding mutex_.
-  std::atomic<SourcePosition> trimmed_ = 0;
+  std::mutex tell_mutex_;  // Orders calls of on_progress without holding mutex_.
   std::vector<std::jthread> workers_;
 };
 

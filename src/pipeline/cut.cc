@@ -17,7 +17,7 @@ constexpr std::int64_t kMicrosPerHour = 3'600'000'000;
 // these agree.
 void AddHours(const arrow::RecordBatch& rows, std::set<std::int64_t>& hours) {
   const std::shared_ptr<arrow::Array> column = rows.GetColumnByName("timestamp");
-  SIGNALDB_ASSERT(column != nullptr && column->type_id() == arrow::Type::TIMESTAMP);
+  if (column == nullptr || column->type_id() != arrow::Type::TIMESTAMP) return;
   const auto& times = static_cast<const arrow::TimestampArray&>(*column);
   std::int64_t begin = 1;
   std::int64_t end = 0;
@@ -51,24 +51,33 @@ std::string_view ToString(CutReason reason) {
   std::unreachable();
 }
 
-void Cut::Add(DecodedMessage message, Nanos monotonic_now) {
-  SIGNALDB_ASSERT(message.position > last);
+void Cut::Add(const MessageOrigin& origin, DecodedMessage message, Nanos monotonic_now) {
   if (empty()) {
-    first = message.position;
     oldest_received_at = message.received_at;
     begun_at = monotonic_now;
   }
-  last = message.position;
   oldest_received_at = std::min(oldest_received_at, message.received_at);
-  for (std::size_t kind = 0; kind < kTableKinds; ++kind) {
-    std::shared_ptr<arrow::RecordBatch>& batch = message.rows[kind];
-    if (batch == nullptr) continue;
-    rows += batch->num_rows();
-    AddHours(*batch, hours);
-    tables[kind].push_back({message.position, std::move(batch)});
+  for (TableRows& table : message.tables) {
+    rows += table.rows->num_rows();
+    AddHours(*table.rows, hours);
+    tables[table.table].push_back(
+        {origin.lane, origin.position, std::move(table.rows), origin.delivery});
   }
   bytes += message.hold.bytes();
-  holds.push_back(std::move(message.hold));
+  messages.push_back({origin, std::move(message.hold)});
+}
+
+void Cut::Drop(const SourceLane& lane) {
+  std::erase_if(messages, [&](const Message& m) { return m.origin.lane.get() == &lane; });
+  for (auto& [name, table] : tables)
+    std::erase_if(table, [&](const PositionedRows& m) { return m.lane.get() == &lane; });
+  std::erase_if(tables, [](const auto& table) { return table.second.empty(); });
+  rows = 0;
+  for (const auto& [name, table] : tables) {
+    for (const PositionedRows& message : table) rows += message.rows->num_rows();
+  }
+  bytes = 0;
+  for (const Message& message : messages) bytes += message.hold.bytes();
 }
 
 }  // namespace signaldb

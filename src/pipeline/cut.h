@@ -1,18 +1,18 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <stop_token>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/memory_budget.h"
 #include "signaldb/result.h"
-#include "telemetry/signal.h"
 #include "writer/positioned_rows.h"
 
 namespace signaldb {
@@ -29,35 +29,52 @@ enum class CutReason : std::uint8_t {
 };
 [[nodiscard]] std::string_view ToString(CutReason reason);
 
-/// Adds the hours of the rows' `timestamp` since 1970: the partitions they go to.
+/// Adds the hours of the rows' `timestamp` since 1970, the partitions they go to; none if the rows
+/// have no such column.
 void AddHours(const arrow::RecordBatch& rows, std::set<std::int64_t>& hours);
 
-/// A message that is durable in its source, decoded: what a source hands to the cuts.
-struct DecodedMessage {
-  SourcePosition position = 0;
-  Nanos received_at{0};  ///< Wall clock.
-  /// By TableKind; no batch where the message has no rows (or none that its table lacks).
-  std::array<std::shared_ptr<arrow::RecordBatch>, kTableKinds> rows;
-  MemoryBudget::Hold hold;  ///< Covers the rows.
+/// Rows for one table of a dataset, by its name in the dataset's namespace.
+struct TableRows {
+  std::string table;
+  std::shared_ptr<arrow::RecordBatch> rows;
 };
 
-/// The unit of commit: all rows of a dataset, over all its tables, of all messages from `first` to
-/// `last`.
+/// What a durable message has for one dataset, decoded.
+struct DecodedMessage {
+  Nanos received_at{0};           ///< Wall clock.
+  std::vector<TableRows> tables;  ///< Those it has rows for, one element each.
+  MemoryBudget::Hold hold;        ///< Covers the rows.
+};
+
+/// Where a message stands, and how it came.
+struct MessageOrigin {
+  std::shared_ptr<const SourceLane> lane;
+  SourcePosition position = 0;
+  Delivery delivery = Delivery::kAgain;
+};
+
+/// The unit of commit: the rows of a dataset, over all its tables, of all messages from the last
+/// cut to this one, of all lanes.
 struct Cut {
+  struct Message {
+    MessageOrigin origin;
+    MemoryBudget::Hold hold;
+  };
+
   DatasetId dataset;
-  std::array<std::vector<PositionedRows>, kTableKinds> tables;
-  SourcePosition first = 0;
-  SourcePosition last = 0;
+  std::map<std::string, std::vector<PositionedRows>> tables;  ///< By name.
+  std::vector<Message> messages;
   std::int64_t rows = 0;
   std::int64_t bytes = 0;        ///< Of the budget.
   Nanos oldest_received_at{0};   ///< Wall clock, for the delay until visible.
   Nanos begun_at{0};             ///< Monotonic, for the age.
   std::set<std::int64_t> hours;  ///< Partitions touched.
-  std::vector<MemoryBudget::Hold> holds;
 
-  [[nodiscard]] bool empty() const { return last == 0; }
-  /// Takes the message in. Its position is above `last`.
-  void Add(DecodedMessage message, Nanos monotonic_now);
+  [[nodiscard]] bool empty() const { return messages.empty(); }
+  /// Takes the message in. Its position is above those of its lane.
+  void Add(const MessageOrigin& origin, DecodedMessage message, Nanos monotonic_now);
+  /// Takes out what the lane brought.
+  void Drop(const SourceLane& lane);
 };
 
 /// One cut on its way into the tables, until the outcome is definite.

@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <limits>
 #include <map>
-#include <set>
 #include <utility>
 
-#include <arrow/api.h>
 #include <fmt/format.h>
 
 #include "base/retry.h"
+#include "pipeline/decoded_rows.h"
 #include "pipeline/log_entry.h"
 
 namespace signaldb {
@@ -19,43 +18,6 @@ namespace {
 constexpr std::string_view kModule = "pipeline";
 constexpr Nanos kReplayFlushWait = std::chrono::seconds(10);
 
-// What the columns hold of the heap: buffers grow by doubling, so their capacity is what counts.
-std::int64_t CapacityOf(const arrow::ArrayData& data) {
-  std::int64_t bytes = 0;
-  for (const auto& buffer : data.buffers) {
-    if (buffer != nullptr) bytes += buffer->capacity();
-  }
-  for (const auto& child : data.child_data) bytes += CapacityOf(*child);
-  if (data.dictionary != nullptr) bytes += CapacityOf(*data.dictionary);
-  return bytes;
-}
-
-std::int64_t BytesOf(const DecodedRequest& decoded) {
-  std::int64_t bytes = 0;
-  for (const DecodedTable& table : decoded.tables) {
-    for (const auto& column : table.rows->column_data()) bytes += CapacityOf(*column);
-  }
-  return bytes;
-}
-
-DecodedMessage MessageOf(DecodedRequest decoded, Nanos received_at, MemoryBudget::Hold hold) {
-  DecodedMessage message{
-      .position = 0, .received_at = received_at, .rows = {}, .hold = std::move(hold)};
-  for (DecodedTable& table : decoded.tables)
-    message.rows[static_cast<std::size_t>(table.table)] = std::move(table.rows);
-  return message;
-}
-
-Status CheckHours(const DecodedRequest& decoded) {
-  std::set<std::int64_t> hours;
-  for (const DecodedTable& table : decoded.tables) AddHours(*table.rows, hours);
-  if (hours.size() <= IngestPipeline::kHoursMax) return {};
-  return Fail(ErrorKind::kInvalid,
-              fmt::format("the records lie in too many different hours; send each stretch of time "
-                          "by itself hours={} limit={}",
-                          hours.size(), IngestPipeline::kHoursMax));
-}
-
 IngestAnswer Refusal(Error error) {
   // Only the client's own mistakes are final; everything else may pass.
   if (error.kind != ErrorKind::kInvalid) error.kind = ErrorKind::kUnavailable;
@@ -64,10 +26,12 @@ IngestAnswer Refusal(Error error) {
 
 }  // namespace
 
-IngestPipeline::IngestPipeline(DecodeOptions decode, DurableLog& log, CommitScheduler& scheduler,
+IngestPipeline::IngestPipeline(DecodeOptions decode, DurableLog& log,
+                               std::shared_ptr<const SourceLane> lane, CommitScheduler& scheduler,
                                Clock& clock, EventListener& events, MemoryBudget& budget)
     : decode_(decode),
       log_(log),
+      lane_(std::move(lane)),
       scheduler_(scheduler),
       clock_(clock),
       events_(events),
@@ -83,7 +47,7 @@ void IngestPipeline::Accept(IngestRequest request, Done done) {
       DecodeMessage(request.signal, request.encoding, request.body, options);
   if (!decoded) return done(Refusal(std::move(decoded).error()));
   if (Status hours = CheckHours(*decoded); !hours) return done(Refusal(std::move(hours).error()));
-  Count(request.signal, *decoded);
+  CountRecords(events_, request.signal, *decoded);
   IngestAnswer answer{.error = std::nullopt,
                       .rejected = decoded->rejected,
                       .rejection_message = std::move(decoded->rejection_message)};
@@ -130,38 +94,10 @@ void IngestPipeline::Accept(IngestRequest request, Done done) {
                                           {"dataset", dataset.dataset},
                                           {"position", std::to_string(*position)}}});
                 }
-                message.position = *position;
                 message.hold.Resize(bytes);
-                scheduler_.Add(dataset, std::move(message));
+                Add({lane_, *position, Delivery::kFirst}, dataset, std::move(message));
                 done(std::move(answer));
               });
-}
-
-void IngestPipeline::Count(Signal signal, const DecodedRequest& decoded) {
-  const std::string_view name = ToString(signal);
-  events_.Count("signaldb_writer_records_total", static_cast<double>(decoded.accepted),
-                {{"signal", name}, {"outcome", "accepted"}});
-  if (decoded.rejected > 0) {
-    events_.Count("signaldb_writer_records_total", static_cast<double>(decoded.rejected),
-                  {{"signal", name}, {"outcome", "rejected"}});
-  }
-  for (const DecodedRequest::Note& note : decoded.notes) {
-    const auto count = static_cast<double>(note.count);
-    switch (note.kind) {
-      case DecodedRequest::Note::Kind::kRejected:
-        events_.Count("signaldb_writer_rejected_records_total", count,
-                      {{"signal", name}, {"reason", note.reason}});
-        break;
-      case DecodedRequest::Note::Kind::kClampedTimestamp:
-        events_.Count("signaldb_writer_clamped_timestamps_total", count,
-                      {{"signal", name}, {"reason", note.reason}});
-        break;
-      case DecodedRequest::Note::Kind::kOddity:
-        events_.Count("signaldb_writer_decode_notes_total", count,
-                      {{"signal", name}, {"kind", note.reason}});
-        break;
-    }
-  }
 }
 
 MemoryBudget::Hold IngestPipeline::HoldForReplay(std::int64_t bytes, std::stop_token stop) {
@@ -176,18 +112,26 @@ MemoryBudget::Hold IngestPipeline::HoldForReplay(std::int64_t bytes, std::stop_t
   return hold;
 }
 
+void IngestPipeline::Add(const MessageOrigin& origin, const DatasetId& dataset,
+                         DecodedMessage message) {
+  std::vector<std::pair<DatasetId, DecodedMessage>> parts;
+  parts.emplace_back(dataset, std::move(message));
+  scheduler_.Add(origin, std::move(parts));
+}
+
 Status IngestPipeline::SetAside(PoisonShelf& poison, Position position, std::string_view header,
                                 std::span<const std::byte> body, const Error& why) {
   SIGNALDB_TRY(poison.SetAside(position, header, body, why.message));
   // Without rows it counts as committed in its turn: what is on the shelf need not stay in the log.
-  scheduler_.Add({}, {.position = position});
+  scheduler_.Add({lane_, position}, {});
   recovered_ = position;
   return {};
 }
 
 Result<Coverage> IngestPipeline::CoverageForReplay(const CoverageLookup& coverage,
-                                                   const DatasetId& dataset, TableKind kind) {
-  Result<Coverage> covered = coverage(dataset, kind);
+                                                   const DatasetId& dataset,
+                                                   const std::string& table) {
+  Result<Coverage> covered = coverage(dataset, table);
   if (covered || IsRetryable(covered.error().kind)) return covered;
   // One broken table must not keep the others waiting. Its rows go to the cuts unseen: a commit
   // looks at the coverage again, and says what is wrong until it is mended.
@@ -196,13 +140,14 @@ Result<Coverage> IngestPipeline::CoverageForReplay(const CoverageLookup& coverag
                .message = "table cannot be read; its rows wait until it is mended",
                .fields = {{"tenant", dataset.tenant},
                           {"dataset", dataset.dataset},
+                          {"table", table},
                           {"error", covered.error().message}}});
   return Coverage{};
 }
 
 Status IngestPipeline::Recover(const CoverageLookup& coverage, PoisonShelf& poison,
                                std::stop_token stop) {
-  std::map<std::pair<DatasetId, TableKind>, Coverage> known;
+  std::map<std::pair<DatasetId, std::string>, Coverage> known;
   std::int64_t messages = 0;
   const auto replay_one = [&](Position position, std::string_view header_bytes,
                               std::span<const std::byte> body) -> Status {
@@ -223,20 +168,22 @@ Status IngestPipeline::Recover(const CoverageLookup& coverage, PoisonShelf& pois
     const std::int64_t bytes = BytesOf(*decoded);
     DecodedMessage message =
         MessageOf(*std::move(decoded), header->received_at, HoldForReplay(bytes, stop));
-    message.position = position;
-    for (std::size_t kind = 0; kind < kTableKinds; ++kind) {
-      if (message.rows[kind] == nullptr) continue;
-      const auto key = std::pair(dataset, static_cast<TableKind>(kind));
+    std::vector<TableRows> lacking;
+    for (TableRows& table : message.tables) {
+      const auto key = std::pair(dataset, table.table);
       auto found = known.find(key);
       if (found == known.end()) {
-        SIGNALDB_ASSIGN(Coverage covered, CoverageForReplay(coverage, dataset, key.second));
+        SIGNALDB_ASSIGN(Coverage covered, CoverageForReplay(coverage, dataset, table.table));
         found = known.emplace(key, std::move(covered)).first;
       }
-      if (!found->second.Covers(position)) continue;
-      events_.Count("signaldb_writer_dedupe_hits_total", 1);
-      message.rows[kind] = nullptr;
+      if (found->second.Covers(position)) {
+        events_.Count("signaldb_writer_dedupe_hits_total", 1);
+      } else {
+        lacking.push_back(std::move(table));
+      }
     }
-    scheduler_.Add(dataset, std::move(message));
+    message.tables = std::move(lacking);
+    Add({lane_, position}, dataset, std::move(message));
     recovered_ = position;
     ++messages;
     return {};

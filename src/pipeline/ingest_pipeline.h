@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <stop_token>
+#include <string>
 
 #include "base/clock.h"
 #include "base/event_listener.h"
@@ -32,14 +34,13 @@ class IngestPipeline final : public Ingest {
  public:
   /// Which positions of the log a table already covers; asked once per table. Errors: as reading a
   /// table.
-  using CoverageLookup = std::function<Result<Coverage>(const DatasetId&, TableKind)>;
+  using CoverageLookup =
+      std::function<Result<Coverage>(const DatasetId&, const std::string& table)>;
 
-  /// Hours that the records of one request may lie in: each becomes a file. A year, so that an
-  /// archive can be brought in, but not one file for every record.
-  static constexpr std::size_t kHoursMax = std::size_t{366} * 24;
-
-  IngestPipeline(DecodeOptions decode, DurableLog& log, CommitScheduler& scheduler, Clock& clock,
-                 EventListener& events, MemoryBudget& budget);
+  /// `lane` stands for the log in the scheduler.
+  IngestPipeline(DecodeOptions decode, DurableLog& log, std::shared_ptr<const SourceLane> lane,
+                 CommitScheduler& scheduler, Clock& clock, EventListener& events,
+                 MemoryBudget& budget);
 
   void Accept(IngestRequest request, Done done) override;
 
@@ -50,15 +51,17 @@ class IngestPipeline final : public Ingest {
                                std::stop_token stop);
 
  private:
-  void Count(Signal signal, const DecodedRequest& decoded);
+  void Add(const MessageOrigin& origin, const DatasetId& dataset, DecodedMessage message);
   [[nodiscard]] MemoryBudget::Hold HoldForReplay(std::int64_t bytes, std::stop_token stop);
   [[nodiscard]] Status SetAside(PoisonShelf& poison, Position position, std::string_view header,
                                 std::span<const std::byte> body, const Error& why);
   [[nodiscard]] Result<Coverage> CoverageForReplay(const CoverageLookup& coverage,
-                                                   const DatasetId& dataset, TableKind kind);
+                                                   const DatasetId& dataset,
+                                                   const std::string& table);
 
   const DecodeOptions decode_;
   DurableLog& log_;
+  const std::shared_ptr<const SourceLane> lane_;
   CommitScheduler& scheduler_;
   Clock& clock_;
   EventListener& events_;

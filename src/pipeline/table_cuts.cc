@@ -1,5 +1,6 @@
 #include "pipeline/table_cuts.h"
 
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -7,19 +8,21 @@
 #include <arrow/api.h>
 #include <fmt/format.h>
 
+#include "telemetry/table_definition.h"
+
 namespace signaldb {
 
 namespace {
 
 class TableCutCommit final : public CutCommit {
  public:
-  TableCutCommit(std::vector<MemoryBudget::Hold> holds, std::unique_ptr<PositionedCommit> commit)
-      : holds_(std::move(holds)), commit_(std::move(commit)) {}
+  TableCutCommit(std::vector<Cut::Message> messages, std::unique_ptr<PositionedCommit> commit)
+      : messages_(std::move(messages)), commit_(std::move(commit)) {}
 
   Status Attempt(std::stop_token stop) override { return commit_->Attempt(std::move(stop)); }
 
  private:
-  std::vector<MemoryBudget::Hold> holds_;  // The rows are in memory until the cut is committed.
+  std::vector<Cut::Message> messages_;  // Hold memory for the rows until they are committed.
   std::unique_ptr<PositionedCommit> commit_;
 };
 
@@ -29,40 +32,45 @@ void ObserveBatch(EventListener& events, const std::vector<PositionedRows>& mess
   events.Observe("signaldb_writer_batch_rows", static_cast<double>(rows));
 }
 
-}  // namespace
-
-BeginCutCommit CommitIntoTables(CommitCollaborators with, FileOptions files, SourceKey source,
-                                TelemetryTableOptions options) {
-  return
-      [with, files, source = std::move(source), options = std::move(options)](Cut cut, CutReason) {
-        with.events.Observe("signaldb_writer_batch_bytes", static_cast<double>(cut.bytes));
-        std::vector<PositionedTable> tables;
-        for (std::size_t i = 0; i < kTableKinds; ++i) {
-          if (cut.tables[i].empty()) continue;
-          ObserveBatch(with.events, cut.tables[i]);
-          const auto kind = static_cast<TableKind>(i);
-          tables.push_back({.table = TelemetryTableId(cut.dataset, kind),
-                            .definition =
-                                [with, options, dataset = cut.dataset, kind] {
-                                  return MakeTelemetryTable(dataset, kind, options,
-                                                            ToString(UuidV4(with.random)),
-                                                            ToMillis(with.clock.WallNow()));
-                                },
-                            .messages = std::move(cut.tables[i])});
-        }
-        auto commit =
-            std::make_unique<PositionedCommit>(with, files, source, cut.last, std::move(tables));
-        return std::make_unique<TableCutCommit>(std::move(cut.holds), std::move(commit));
-      };
+// How one of our tables is made; nothing for others.
+std::function<Result<NewTable>()> DefinitionOfOurs(const CommitCollaborators& with,
+                                                   const TelemetryTableOptions& options,
+                                                   const DatasetId& dataset,
+                                                   std::string_view table) {
+  const TableDefinition* ours = FindDefinition(table);
+  if (ours == nullptr) return {};
+  return [with, options, dataset, kind = ours->kind] {
+    return MakeTelemetryTable(dataset, kind, options, ToString(UuidV4(with.random)),
+                              ToMillis(with.clock.WallNow()));
+  };
 }
 
-IngestPipeline::CoverageLookup CoverageInTables(TableCommitter& committer, SourceKey source) {
-  return [&committer, source = std::move(source)](const DatasetId& dataset,
-                                                  TableKind kind) -> Result<Coverage> {
-    const Result<LoadedTable> table = committer.Load(TelemetryTableId(dataset, kind));
+}  // namespace
+
+BeginCutCommit CommitIntoTables(CommitCollaborators with, FileOptions files,
+                                TelemetryTableOptions options) {
+  return [with, files, options = std::move(options)](Cut cut, CutReason) {
+    with.events.Observe("signaldb_writer_batch_bytes", static_cast<double>(cut.bytes));
+    std::vector<PositionedTable> tables;
+    for (auto& [name, messages] : cut.tables) {
+      ObserveBatch(with.events, messages);
+      tables.push_back({.table = TableInDataset(cut.dataset, name),
+                        .definition = DefinitionOfOurs(with, options, cut.dataset, name),
+                        .messages = std::move(messages)});
+    }
+    auto commit = std::make_unique<PositionedCommit>(with, files, std::move(tables));
+    return std::make_unique<TableCutCommit>(std::move(cut.messages), std::move(commit));
+  };
+}
+
+IngestPipeline::CoverageLookup CoverageInTables(TableCommitter& committer,
+                                                std::shared_ptr<const SourceLane> lane) {
+  return [&committer, lane = std::move(lane)](const DatasetId& dataset,
+                                              const std::string& name) -> Result<Coverage> {
+    const Result<LoadedTable> table = committer.Load(TableInDataset(dataset, name));
     if (!table && table.error().kind == ErrorKind::kNotFound) return Coverage{};
     if (!table) return std::unexpected(table.error());
-    return CoverageIn(source, *table->metadata);
+    return CoverageIn(*lane, *table->metadata);
   };
 }
 

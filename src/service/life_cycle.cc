@@ -79,6 +79,7 @@ struct Service::Parts {
   std::unique_ptr<DurableLog> log;
   std::unique_ptr<LogSlice> newest;  // Of the log: the identity that takes new records.
   std::unique_ptr<CommitScheduler> scheduler;
+  std::shared_ptr<SourceLane> log_lane;
   std::unique_ptr<IngestPipeline> pipeline;
   std::unique_ptr<OtlpReceiver> receiver;
   std::unique_ptr<OtlpHttpHandler> otlp_http_handler;
@@ -199,7 +200,7 @@ Status Service::OpenLog() {
                   DestinationText(values));
 }
 
-std::unique_ptr<CommitScheduler> Service::MakeScheduler(const SourceKey& source) {
+std::unique_ptr<CommitScheduler> Service::MakeScheduler() {
   const ServiceConfiguration& values = configuration_.values;
   const std::int64_t pressure = values.memory.budget / kPressureDivisor;
   const std::int64_t bytes_max =
@@ -223,11 +224,11 @@ std::unique_ptr<CommitScheduler> Service::MakeScheduler(const SourceKey& source)
                         .max_memory_per_batch_bytes = values.batch.max_memory_per_batch_bytes,
                         .enable_auto_split = values.batch.enable_auto_split,
                         .target_concurrent_batches = values.batch.target_concurrent_batches},
-                       source, std::move(tables)),
-      [this](SourcePosition through) { return parts_->log->Trim(through); });
+                       std::move(tables)));
 }
 
-std::unique_ptr<IngestPipeline> Service::MakePipeline(DurableLog& log, CommitScheduler& scheduler) {
+std::unique_ptr<IngestPipeline> Service::MakePipeline(DurableLog& log,
+                                                      std::shared_ptr<const SourceLane> lane) {
   const ServiceConfiguration::IngestLimits& limits = configuration_.values.ingest;
   return std::make_unique<IngestPipeline>(
       DecodeOptions{.timestamp_min = limits.timestamp_min,
@@ -235,7 +236,8 @@ std::unique_ptr<IngestPipeline> Service::MakePipeline(DurableLog& log, CommitSch
                     .records_max = limits.records_max,
                     .depth_max = limits.depth_max,
                     .attributes_max = limits.attributes_max},
-      log, scheduler, environment_.clock, environment_.events, parts_->budget);
+      log, std::move(lane), *parts_->scheduler, environment_.clock, environment_.events,
+      parts_->budget);
 }
 
 void Service::StartFlusher() {
@@ -295,36 +297,44 @@ Status Service::CompareLogWithTables() {
 
 Status Service::RecoverFormerIdentity(const LogIdentity& identity, Position last,
                                       std::stop_token stop) {
-  const SourceKey source = LogSourceKey(identity.uuid);
   LogSlice slice(*parts_->log, {.first = identity.first, .last = last});
-  const auto scheduler = MakeScheduler(source);
-  const auto pipeline = MakePipeline(slice, *scheduler);
+  const auto lane = OpenLogLane(identity, slice);
+  const auto pipeline = MakePipeline(slice, lane);
   PoisonShelf poison(environment_.files, environment_.events,
                      configuration_.values.log.dir + "/poison");
-  scheduler->Start();
-  return Patiently(
+  const Status status = Patiently(
       "committing what the log held before it was copied or put back", stop, [&]() -> Status {
-        SIGNALDB_TRY(pipeline->Recover(CoverageInTables(*parts_->committer, source), poison, stop));
-        SIGNALDB_TRY(scheduler->Flush(environment_.clock.MonotonicNow() + kFlushOfFormerIdentity));
+        SIGNALDB_TRY(pipeline->Recover(CoverageInTables(*parts_->committer, lane), poison, stop));
+        SIGNALDB_TRY(
+            parts_->scheduler->Flush(environment_.clock.MonotonicNow() + kFlushOfFormerIdentity));
         return slice.Trim(last);
       });
+  parts_->scheduler->CloseLane(*lane);
+  return status;
+}
+
+std::shared_ptr<SourceLane> Service::OpenLogLane(const LogIdentity& identity, DurableLog& log) {
+  return parts_->scheduler->OpenLane(
+      LogSourceKey(identity.uuid), LaneOrder::kInOrder,
+      [&log](const LaneProgress& progress) { return log.Trim(progress.through); });
 }
 
 Status Service::Recover(std::stop_token stop) {
+  parts_->scheduler = MakeScheduler();
+  parts_->scheduler->Start();
   const std::vector<LogIdentity> identities = parts_->log->identities();
   for (std::size_t i = 0; i + 1 < identities.size(); ++i)
     SIGNALDB_TRY(RecoverFormerIdentity(identities[i], identities[i + 1].first - 1, stop));
-  const SourceKey source = LogSourceKey(identities.back().uuid);
   parts_->newest =
       std::make_unique<LogSlice>(*parts_->log, LogRange{.first = identities.back().first});
-  parts_->scheduler = MakeScheduler(source);
-  parts_->pipeline = MakePipeline(*parts_->newest, *parts_->scheduler);
-  parts_->scheduler->Start();
+  parts_->log_lane = OpenLogLane(identities.back(), *parts_->newest);
+  parts_->pipeline = MakePipeline(*parts_->newest, parts_->log_lane);
   StartFlusher();
   PoisonShelf poison(environment_.files, environment_.events,
                      configuration_.values.log.dir + "/poison");
   return Patiently("replaying the log", stop, [&] {
-    return parts_->pipeline->Recover(CoverageInTables(*parts_->committer, source), poison, stop);
+    return parts_->pipeline->Recover(CoverageInTables(*parts_->committer, parts_->log_lane), poison,
+                                     stop);
   });
 }
 

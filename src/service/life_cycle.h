@@ -74,9 +74,12 @@ class Service final : public ServiceState {
                                  const std::function<Status()>& attempt);
   /// Begins a new identity if the tables know more of the log than it holds.
   [[nodiscard]] Status CompareLogWithTables();
-  [[nodiscard]] std::unique_ptr<CommitScheduler> MakeScheduler(const SourceKey& source);
-  [[nodiscard]] std::unique_ptr<IngestPipeline> MakePipeline(DurableLog& log,
-                                                             CommitScheduler& scheduler);
+  [[nodiscard]] std::unique_ptr<CommitScheduler> MakeScheduler();
+  [[nodiscard]] std::unique_ptr<IngestPipeline> MakePipeline(
+      DurableLog& log, std::shared_ptr<const SourceLane> lane);
+  /// The lane of one identity of the log, whose records `log` trims.
+  [[nodiscard]] std::shared_ptr<SourceLane> OpenLogLane(const LogIdentity& identity,
+                                                        DurableLog& log);
   [[nodiscard]] Status Recover(std::stop_token stop);
   /// Brings what is left of an identity that takes no new records into the tables.
   [[nodiscard]] Status RecoverFormerIdentity(const LogIdentity& identity, Position last,

@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/retry.h"
 #include "log/state_file.h"
-#include "telemetry/signal.h"
+#include "telemetry/table_definition.h"
 #include "writer/telemetry_tables.h"
 
 namespace signaldb {
@@ -55,9 +54,6 @@ constexpr std::size_t kNoteBytesMax = 16 << 10;
 /// The telemetry tables of the catalog, whatever tenant's.
 [[nodiscard]] Result<std::vector<TableIdentifier>> TelemetryTables(Catalog& catalog) {
   constexpr std::size_t kLevels = 2;  // tenant, dataset
-  std::set<std::string> names;
-  for (std::size_t kind = 0; kind < kTableKinds; ++kind)
-    names.insert(TelemetryTableId({}, static_cast<TableKind>(kind)).name);
   std::vector<TableIdentifier> tables;
   SIGNALDB_ASSIGN(const std::vector<Namespace> namespaces, catalog.ListNamespaces());
   for (const Namespace& levels : namespaces) {
@@ -65,8 +61,9 @@ constexpr std::size_t kNoteBytesMax = 16 << 10;
     Result<std::vector<TableIdentifier>> found = catalog.ListTables(levels);
     if (!found.has_value() && found.error().kind == ErrorKind::kNotFound) continue;
     if (!found.has_value()) return std::unexpected(std::move(found).error());
-    std::ranges::copy_if(*found, std::back_inserter(tables),
-                         [&](const TableIdentifier& table) { return names.contains(table.name); });
+    std::ranges::copy_if(*found, std::back_inserter(tables), [](const TableIdentifier& table) {
+      return FindDefinition(table.name) != nullptr;
+    });
   }
   return tables;
 }
@@ -75,7 +72,8 @@ constexpr std::size_t kNoteBytesMax = 16 << 10;
                                                        const SourceKey& source,
                                                        const TableIdentifier& id) {
   SIGNALDB_ASSIGN(const LoadedTable table, committer.Load(id));
-  SIGNALDB_ASSIGN(const Coverage coverage, CoverageIn(source, *table.metadata));
+  SIGNALDB_ASSIGN(const Coverage coverage,
+                  CoverageIn(SourceLane(source, LaneOrder::kInOrder), *table.metadata));
   return coverage.above.empty() ? coverage.low : std::max(coverage.low, coverage.above.back().last);
 }
 

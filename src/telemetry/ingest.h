@@ -8,6 +8,8 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/memory_budget.h"
@@ -22,6 +24,19 @@ enum class MessageEncoding : std::uint8_t {
   kJson = 1,      ///< The same as OTLP/JSON.
   kArrow = 2,     ///< A stream of an Arrow wire schema v1 (telemetry/arrow_request.h).
 };
+
+/// "protobuf", "json": as in logs, and in the table of dead letters.
+[[nodiscard]] constexpr std::string_view ToString(MessageEncoding encoding) {
+  switch (encoding) {
+    case MessageEncoding::kProtobuf:
+      return "protobuf";
+    case MessageEncoding::kJson:
+      return "json";
+    case MessageEncoding::kArrow:
+      return "arrow";
+  }
+  std::unreachable();
+}
 
 /// One request, decompressed, as a receiver hands it over.
 struct IngestRequest {

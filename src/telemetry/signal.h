@@ -16,7 +16,8 @@ enum class Signal : std::uint8_t { kTraces, kLogs, kMetrics };
   return kNames[static_cast<std::size_t>(signal)];
 }
 
-/// The tables a signal's rows go to. One metrics request may feed several.
+/// Our tables. A metrics request may feed several; what can never be rows of the others goes to the
+/// dead letters.
 enum class TableKind : std::uint8_t {
   kTraces,
   kLogs,
@@ -25,7 +26,8 @@ enum class TableKind : std::uint8_t {
   kMetricsHistogram,
   kMetricsExponentialHistogram,
   kMetricsSummary,
+  kDeadLetters,
 };
-inline constexpr std::size_t kTableKinds = 7;
+inline constexpr std::size_t kTableKinds = 8;
 
 }  // namespace signaldb

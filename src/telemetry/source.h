@@ -96,7 +96,8 @@ class MessageLane {
 class SourceIntake {
  public:
   virtual ~SourceIntake() = default;
-  /// A lane under a key that is open already is allowed: the watermarks keep rows single.
+  /// A key is open once at a time in a process; in other processes it may be open too, the
+  /// watermarks keep rows single.
   [[nodiscard]] virtual std::unique_ptr<MessageLane> OpenLane(LaneOptions options) = 0;
 };
 

@@ -23,6 +23,7 @@ enum class ColumnType : std::uint8_t {
   kTimestamp,
   kDate,
   kMap,
+  kBytes,
 };
 
 /// How often texts of a column repeat from row to row, which decides about dictionaries.
@@ -196,6 +197,19 @@ constexpr auto kSummaryColumns = std::to_array<ColumnSpec>({
     Optional("flags", kInt),
 });
 
+constexpr auto kDeadLettersColumns = std::to_array<ColumnSpec>({
+    Required("timestamp", kTimestamp),
+    Required("source", kText, kCommon),
+    Required("position", kLong),
+    Required("part", kInt),
+    Required("signal", kText, kCommon),
+    Required("encoding", kText, kCommon),
+    Required("reason", kText, kCommon),
+    Optional("rejected_records", kLong),
+    Required("message_bytes", kLong),
+    Required("message", kBytes),
+});
+
 std::vector<ColumnSpec> ColumnsOf(TableKind kind) {
   std::vector<ColumnSpec> columns;
   const auto add = [&](std::span<const ColumnSpec> more) {
@@ -229,6 +243,9 @@ std::vector<ColumnSpec> ColumnsOf(TableKind kind) {
       break;
     case TableKind::kMetricsSummary:
       add_metric(kSummaryColumns, {});
+      break;
+    case TableKind::kDeadLetters:
+      add(kDeadLettersColumns);
       break;
   }
   return columns;
@@ -268,6 +285,8 @@ std::shared_ptr<arrow::DataType> ArrowType(const ColumnSpec& column, Form form, 
                                 FieldId(nested_id++));
       return std::make_shared<arrow::MapType>(std::move(key), std::move(value));
     }
+    case kBytes:
+      return arrow::binary();
   }
   SIGNALDB_ASSERT(false);
 }
@@ -286,6 +305,7 @@ std::shared_ptr<arrow::Schema> SchemaOf(std::span<const ColumnSpec> columns, For
 /// Columns too long or too varied for their bounds to help anybody skip a file.
 constexpr auto kCountsOnly = std::to_array<std::string_view>({
     "body",
+    "message",
     "status_message",
     "exemplars",
     "events",
@@ -333,19 +353,34 @@ constexpr std::array<std::string_view, kTableKinds> kNames = {
     "metrics_histogram",
     "metrics_exponential_histogram",
     "metrics_summary",
+    "dead_letters",
 };
+
+std::vector<std::string_view> SortColumnsOf(TableKind kind) {
+  switch (kind) {
+    case TableKind::kTraces:
+    case TableKind::kLogs:
+      return {"service_name", "timestamp"};
+    case TableKind::kDeadLetters:
+      return {"source", "position"};
+    case TableKind::kMetricsGauge:
+    case TableKind::kMetricsSum:
+    case TableKind::kMetricsHistogram:
+    case TableKind::kMetricsExponentialHistogram:
+    case TableKind::kMetricsSummary:
+      break;
+  }
+  return {"metric_name", "service_name", "timestamp"};
+}
 
 TableDefinition MakeDefinition(TableKind kind) {
   const auto columns = ColumnsOf(kind);
-  const bool metrics = kind != TableKind::kTraces && kind != TableKind::kLogs;
-  std::vector<std::string_view> sort_columns = {"service_name", "timestamp"};
-  if (metrics) sort_columns.insert(sort_columns.begin(), "metric_name");
   return {.kind = kind,
           .name = kNames[static_cast<std::size_t>(kind)],
           .schema = SchemaOf(columns, Form::kStored),
           .decoded_schema = SchemaOf(columns, Form::kDecoded),
           .partition_column = "timestamp",
-          .sort_columns = std::move(sort_columns),
+          .sort_columns = SortColumnsOf(kind),
           .properties = PropertiesOf(kind, columns)};
 }
 
@@ -359,6 +394,14 @@ const TableDefinition& DefinitionOf(TableKind kind) {
     return all;
   }();
   return kDefinitions[static_cast<std::size_t>(kind)];
+}
+
+const TableDefinition* FindDefinition(std::string_view name) {
+  for (std::size_t i = 0; i < kTableKinds; ++i) {
+    const TableDefinition& definition = DefinitionOf(static_cast<TableKind>(i));
+    if (definition.name == name) return &definition;
+  }
+  return nullptr;
 }
 
 }  // namespace signaldb

@@ -33,4 +33,7 @@ struct TableDefinition {
 /// Lives for the whole program. Threads: thread-safe.
 [[nodiscard]] const TableDefinition& DefinitionOf(TableKind kind);
 
+/// The definition of our table of that name; null if it is none of ours.
+[[nodiscard]] const TableDefinition* FindDefinition(std::string_view name);
+
 }  // namespace signaldb

@@ -13,22 +13,50 @@ constexpr std::string_view kModule = "writer";
 
 double Seconds(Nanos t) { return std::chrono::duration<double>(t).count(); }
 
-// One range, whatever the gaps: what lies between the messages of a cut has no rows for its tables.
-// Were they all listed, a busy neighbour would make every later metadata file longer.
-std::string RangeText(const SourceKey& source, const std::vector<PositionedRows>& messages) {
-  return fmt::format("{}={}-{}", source, messages.front().position, messages.back().position);
+// What each lane has in a table, as its watermark shows it once the messages are in.
+//
+// In order, one range whatever the gaps: what lies between the messages of a cut has no rows for
+// its tables. Were they all listed, a busy neighbour would make every later metadata file longer.
+std::map<const SourceLane*, Coverage, ByKey> RangesOf(const std::vector<PositionedRows>& messages) {
+  std::map<const SourceLane*, Coverage, ByKey> ranges;
+  for (const PositionedRows& message : messages) {
+    std::vector<PositionRange>& above = ranges[message.lane.get()].above;
+    if (message.lane->order() == LaneOrder::kInOrder && !above.empty()) {
+      above.back().last = message.position;
+    } else {
+      above.push_back({message.position, message.position});
+    }
+  }
+  for (auto& [lane, coverage] : ranges) {
+    if (lane->order() == LaneOrder::kInOrder) continue;
+    Coverage merged;
+    merged.AddAll(std::move(coverage.above));
+    coverage = std::move(merged);
+  }
+  return ranges;
+}
+
+std::string RangesText(const std::vector<PositionedRows>& messages) {
+  std::string text;
+  for (const auto& [lane, coverage] : RangesOf(messages)) {
+    if (!text.empty()) text += ' ';
+    text += lane->key() + '=' + EncodeRanges(coverage.above);
+  }
+  return text;
 }
 
 }  // namespace
 
-PositionedCommit::PositionedCommit(CommitCollaborators with, FileOptions files, SourceKey source,
-                                   SourcePosition last, std::vector<PositionedTable> tables)
-    : with_(with),
-      file_options_(files),
-      source_(std::move(source)),
-      last_(last),
-      in_flight_id_(ToString(UuidV7(with.clock, with.random))) {
-  for (PositionedTable& table : tables) shares_.push_back({.rows = std::move(table)});
+PositionedCommit::PositionedCommit(CommitCollaborators with, FileOptions files,
+                                   std::vector<PositionedTable> tables)
+    : with_(with), file_options_(files), in_flight_id_(ToString(UuidV7(with.clock, with.random))) {
+  for (PositionedTable& table : tables) {
+    for (const PositionedRows& message : table.messages) {
+      SourcePosition& last = last_[message.lane.get()];
+      last = std::max(last, message.position);
+    }
+    shares_.push_back({.rows = std::move(table)});
+  }
 }
 
 PositionedCommit::~PositionedCommit() {
@@ -48,23 +76,50 @@ void PositionedCommit::Discard(Share& share) {
   share.encoded = false;
 }
 
-Status PositionedCommit::Prepare(Share& share, const std::stop_token& stop) {
-  SIGNALDB_ASSIGN(const NewTable definition, share.rows.definition());
-  SIGNALDB_ASSIGN(const LoadedTable table,
-                  with_.committer.LoadOrCreate(share.rows.table, definition, stop));
-  SIGNALDB_ASSIGN(const Coverage coverage, CoverageIn(source_, *table.metadata));
+Result<LoadedTable> PositionedCommit::Load(const PositionedTable& table,
+                                           const std::stop_token& stop) {
+  if (!table.definition) return with_.committer.Load(table.table);
+  SIGNALDB_ASSIGN(const NewTable definition, table.definition());
+  return with_.committer.LoadOrCreate(table.table, definition, stop);
+}
+
+Status PositionedCommit::DropCovered(Share& share, const TableMetadata& metadata) {
   std::vector<PositionedRows>& messages = share.rows.messages;
-  const std::size_t dropped =
-      std::erase_if(messages, [&](const PositionedRows& m) { return coverage.Covers(m.position); });
-  if (dropped > 0) {
-    with_.events.Count("signaldb_writer_dedupe_hits_total", static_cast<double>(dropped));
-    with_.events.Log(
-        {.severity = Severity::kInfo,
-         .module = kModule,
-         .message = "messages are in the table already and were skipped",
-         .fields = {{"table", share.rows.table.ToText()}, {"messages", std::to_string(dropped)}}});
-    Discard(share);
+  Coverages coverages;
+  for (const PositionedRows& message : messages) {
+    if (coverages.contains(message.lane.get())) continue;
+    SIGNALDB_ASSIGN(Coverage coverage, CoverageIn(*message.lane, metadata));
+    coverages.emplace(message.lane.get(), std::move(coverage));
   }
+  const auto covered = [&](const PositionedRows& message) {
+    return coverages.at(message.lane.get()).Covers(message.position);
+  };
+  const auto stolen = std::ranges::find_if(messages, [&](const PositionedRows& message) {
+    return message.delivery == Delivery::kFirst && covered(message);
+  });
+  if (stolen != messages.end() && !maybe_applied_) {
+    return Fail(ErrorKind::kCorrupt,
+                fmt::format("the table has rows of another process under the position of a new "
+                            "message: stop the process that runs on a copy of this log "
+                            "table={} source={} position={}",
+                            share.rows.table.ToText(), stolen->lane->key(), stolen->position));
+  }
+  const std::size_t dropped = std::erase_if(messages, covered);
+  if (dropped == 0) return {};
+  with_.events.Count("signaldb_writer_dedupe_hits_total", static_cast<double>(dropped));
+  with_.events.Log(
+      {.severity = Severity::kInfo,
+       .module = kModule,
+       .message = "messages are in the table already and were skipped",
+       .fields = {{"table", share.rows.table.ToText()}, {"messages", std::to_string(dropped)}}});
+  Discard(share);
+  return {};
+}
+
+Status PositionedCommit::Prepare(Share& share, const std::stop_token& stop) {
+  SIGNALDB_ASSIGN(const LoadedTable table, Load(share.rows, stop));
+  SIGNALDB_TRY(DropCovered(share, *table.metadata));
+  const std::vector<PositionedRows>& messages = share.rows.messages;
   if (share.encoded || messages.empty()) return {};
   std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
   for (const PositionedRows& message : messages) batches.push_back(message.rows);
@@ -81,26 +136,45 @@ Status PositionedCommit::Prepare(Share& share, const std::stop_token& stop) {
   return {};
 }
 
-TableChange PositionedCommit::ChangeOf(const Share& share, bool& covered) const {
+Result<Properties> PositionedCommit::WatermarksOn(const TableMetadata& base,
+                                                  const PositionedTable& rows) const {
+  Coverages coverages;
+  for (const PositionedRows& message : rows.messages) {
+    const SourceLane* lane = message.lane.get();
+    auto found = coverages.find(lane);
+    if (found == coverages.end()) {
+      SIGNALDB_ASSIGN(Coverage coverage, CoverageIn(*lane, base));
+      found = coverages.emplace(lane, std::move(coverage)).first;
+    }
+    if (!found->second.Covers(message.position)) continue;
+    return Fail(ErrorKind::kConflict,
+                fmt::format("position is in the table already; looking again table={} source={} "
+                            "position={}",
+                            rows.table.ToText(), lane->key(), message.position));
+  }
+  Properties watermarks;
+  const Coverages added = RangesOf(rows.messages);
+  for (auto& [lane, coverage] : coverages) {
+    if (lane->order() == LaneOrder::kInOrder) {
+      coverage.RaiseLow(last_.at(lane));
+    } else {
+      coverage.AddAll(added.at(lane).above);
+      coverage.RaiseLow(lane->floor());
+    }
+    watermarks[WatermarkProperty(lane->key())] = EncodeWatermark(lane->key(), coverage);
+  }
+  return watermarks;
+}
+
+TableChange PositionedCommit::ChangeOf(const Share& share) const {
   TableChange change;
   change.table = share.rows.table;
   change.added_files = share.files;
   change.table_uuid = share.table_uuid;
   change.schema_id = share.schema_id;
-  change.summary[std::string(kRangesInSummary)] = RangeText(source_, share.rows.messages);
-  change.on_base = [this, &share, &covered](const TableMetadata& base) -> Result<Properties> {
-    SIGNALDB_ASSIGN(Coverage coverage, CoverageIn(source_, base));
-    for (const PositionedRows& message : share.rows.messages) {
-      if (!coverage.Covers(message.position)) continue;
-      covered = true;
-      return Fail(
-          ErrorKind::kConflict,
-          fmt::format(
-              "position is in the table already; looking again table={} source={} position={}",
-              share.rows.table.ToText(), source_, message.position));
-    }
-    coverage.RaiseLow(last_);
-    return Properties{{WatermarkProperty(source_), EncodeWatermark(source_, coverage)}};
+  change.summary[std::string(kRangesInSummary)] = RangesText(share.rows.messages);
+  change.on_base = [this, &share](const TableMetadata& base) {
+    return WatermarksOn(base, share.rows);
   };
   return change;
 }
@@ -111,10 +185,9 @@ Status PositionedCommit::Attempt(std::stop_token stop) {
   with_.events.Observe("signaldb_writer_encode_duration_seconds",
                        Seconds(with_.clock.MonotonicNow() - begun));
 
-  bool covered = false;
   std::vector<TableChange> changes;
   for (const Share& share : shares_) {
-    if (!share.rows.messages.empty()) changes.push_back(ChangeOf(share, covered));
+    if (!share.rows.messages.empty()) changes.push_back(ChangeOf(share));
   }
   if (changes.empty()) {
     shares_.clear();

@@ -1,10 +1,11 @@
 #pragma once
 
 #include <compare>
+#include <cstdint>
 #include <memory>
 #include <string>
 
-#include "writer/watermark.h"
+#include "writer/source_lane.h"
 
 namespace arrow {
 class RecordBatch;
@@ -20,10 +21,18 @@ struct DatasetId {
   friend auto operator<=>(const DatasetId&, const DatasetId&) = default;
 };
 
+/// Whether a message may have been handed out before: then a table may have its rows already.
+enum class Delivery : std::uint8_t {
+  kFirst,  ///< Its position was made for it by this process: no table can cover it yet.
+  kAgain,  ///< Or who knows: replayed, redelivered, or shared with other processes.
+};
+
 /// The rows that one message has for one table.
 struct PositionedRows {
+  std::shared_ptr<const SourceLane> lane;
   SourcePosition position = 0;
   std::shared_ptr<arrow::RecordBatch> rows;  ///< Shared: Arrow's own ownership of columns.
+  Delivery delivery = Delivery::kAgain;
 };
 
 }  // namespace signaldb

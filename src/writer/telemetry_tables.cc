@@ -24,9 +24,8 @@ Result<std::int32_t> IdOf(const Schema& schema, std::string_view column) {
 
 }  // namespace
 
-TableIdentifier TelemetryTableId(const DatasetId& dataset, TableKind kind) {
-  return {.levels = {dataset.tenant, dataset.dataset},
-          .name = std::string(DefinitionOf(kind).name)};
+TableIdentifier TableInDataset(const DatasetId& dataset, std::string_view table) {
+  return {.levels = {dataset.tenant, dataset.dataset}, .name = std::string(table)};
 }
 
 Result<NewTable> MakeTelemetryTable(const DatasetId& dataset, TableKind kind,

@@ -12,9 +12,8 @@
 
 namespace signaldb {
 
-/// Where a dataset's table stands in the catalog: namespace [tenant, dataset], the table's own
-/// name.
-[[nodiscard]] TableIdentifier TelemetryTableId(const DatasetId& dataset, TableKind kind);
+/// Where a dataset's table stands in the catalog: namespace [tenant, dataset].
+[[nodiscard]] TableIdentifier TableInDataset(const DatasetId& dataset, std::string_view table);
 
 /// What decides about new telemetry tables beside their definition.
 struct TelemetryTableOptions {

@@ -15,13 +15,12 @@ bool Coverage::Covers(SourcePosition position) const { return Intersects({positi
 
 bool Coverage::Intersects(PositionRange range) const {
   if (range.first <= low) return true;
-  return std::ranges::any_of(above, [&](const PositionRange& r) {
-    return r.first <= range.last && range.first <= r.last;
-  });
+  const auto next = std::ranges::lower_bound(above, range.first, {}, &PositionRange::last);
+  return next != above.end() && next->first <= range.last;
 }
 
-void Coverage::Add(PositionRange range) {
-  above.push_back(range);
+void Coverage::AddAll(std::vector<PositionRange> ranges) {
+  above.insert(above.end(), ranges.begin(), ranges.end());
   std::ranges::sort(above, {}, &PositionRange::first);
   std::vector<PositionRange> merged;
   for (const PositionRange& r : above) {
@@ -45,13 +44,17 @@ std::string WatermarkProperty(const SourceKey& source) {
   return fmt::format("signaldb.watermark.{:016x}", XXH3_64bits(source.data(), source.size()));
 }
 
-std::string EncodeWatermark(const SourceKey& source, const Coverage& coverage) {
-  std::string ranges;
-  for (const PositionRange& r : coverage.above) {
-    fmt::format_to(std::back_inserter(ranges), "{}{}-{}", ranges.empty() ? "" : ",", r.first,
-                   r.last);
+std::string EncodeRanges(const std::vector<PositionRange>& ranges) {
+  std::string text;
+  for (const PositionRange& r : ranges) {
+    fmt::format_to(std::back_inserter(text), "{}{}-{}", text.empty() ? "" : ",", r.first, r.last);
   }
-  return fmt::format("low={} ranges={} source={}", coverage.low, ranges, source);
+  return text;
+}
+
+std::string EncodeWatermark(const SourceKey& source, const Coverage& coverage) {
+  return fmt::format("low={} ranges={} source={}", coverage.low, EncodeRanges(coverage.above),
+                     source);
 }
 
 namespace {
@@ -116,20 +119,37 @@ Result<Coverage> CoverageOf(const SourceKey& source,
   return *std::move(coverage);
 }
 
-Result<Coverage> CoverageIn(const SourceKey& source, const TableMetadata& table) {
-  if (table.properties.contains(WatermarkProperty(source)))
-    return CoverageOf(source, table.properties);
+namespace {
+
+// What a summary says of one source; false if that is unreadable.
+bool AddNamedRanges(const SourceKey& source, std::string_view summary, Coverage& named) {
+  while (!summary.empty()) {
+    const std::string_view one = summary.substr(0, summary.find(' '));
+    summary.remove_prefix(std::min(one.size() + 1, summary.size()));
+    const std::size_t equals = one.rfind('=');
+    if (equals == std::string_view::npos) return false;
+    if (one.substr(0, equals) == source && !AddRanges(one.substr(equals + 1), named)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<Coverage> CoverageIn(const SourceLane& lane, const TableMetadata& table) {
+  if (table.properties.contains(WatermarkProperty(lane.key())))
+    return CoverageOf(lane.key(), table.properties);
   Coverage named;
   for (const auto& snapshot : table.snapshots) {
     const auto found = snapshot->summary.find(kRangesInSummary);
-    if (found == snapshot->summary.end() || !found->second.starts_with(source + "=")) continue;
-    if (AddRanges(std::string_view(found->second).substr(source.size() + 1), named)) continue;
+    if (found == snapshot->summary.end() || AddNamedRanges(lane.key(), found->second, named))
+      continue;
     return Fail(ErrorKind::kCorrupt,
                 fmt::format("the ranges of a snapshot are unreadable; restore the table property "
                             "from an older metadata file before writing on property={} ranges={}",
-                            WatermarkProperty(source), found->second));
+                            WatermarkProperty(lane.key()), found->second));
   }
-  if (!named.above.empty()) named.RaiseLow(named.above.back().last);
+  if (lane.order() == LaneOrder::kInOrder && !named.above.empty())
+    named.RaiseLow(named.above.back().last);
   return named;
 }
 

@@ -1,19 +1,17 @@
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/source_position.h"
 #include "signaldb/result.h"
+#include "writer/source_lane.h"
 
 namespace signaldb {
 
 struct TableMetadata;
-
-/// Where a message stands in its source; positions of one source only grow, the first is 1.
-using SourcePosition = std::uint64_t;
 
 /// Positions `first` to `last`, both included.
 struct PositionRange {
@@ -34,20 +32,21 @@ struct Coverage {
   /// True if any position of `range` is covered.
   [[nodiscard]] bool Intersects(PositionRange range) const;
   /// Covers `range` too, merging what touches.
-  void Add(PositionRange range);
+  void Add(PositionRange range) { AddAll({range}); }
+  void AddAll(std::vector<PositionRange> ranges);
   /// Covers everything up to `low`.
   void RaiseLow(SourcePosition low);
 
   friend bool operator==(const Coverage&, const Coverage&) = default;
 };
 
-/// A source as tables name it: the embedded log is "log/<uuid>".
-using SourceKey = std::string;
-
 /// The table property that holds the coverage of `source`: "signaldb.watermark." and 16 hex digits
 /// of its hash. Hashed because source keys hold characters and lengths that catalogs refuse in
 /// property names.
 [[nodiscard]] std::string WatermarkProperty(const SourceKey& source);
+
+/// "125-130,140-140".
+[[nodiscard]] std::string EncodeRanges(const std::vector<PositionRange>& ranges);
 
 /// The property's value: "low=123 ranges=125-130,140-140 source=log/0193...".
 [[nodiscard]] std::string EncodeWatermark(const SourceKey& source, const Coverage& coverage);
@@ -58,13 +57,14 @@ using SourceKey = std::string;
 [[nodiscard]] Result<Coverage> CoverageOf(
     const SourceKey& source, const std::map<std::string, std::string, std::less<>>& properties);
 
-/// Key of the snapshot summary that holds the positions whose rows the snapshot added:
-/// "<source>=5-9".
+/// Key of the snapshot summary that holds the positions whose rows the snapshot added, by source:
+/// "log/0193...=5-9 kafka/...=7-8,12-12".
 inline constexpr std::string_view kRangesInSummary = "signaldb.ranges";
 
-/// The coverage of `source` in a table. Should another engine have removed the property, everything
-/// up to the highest position that any snapshot names counts as covered: a source's positions are
-/// committed in order. Errors: as CoverageOf; kCorrupt (a summary is unreadable).
-[[nodiscard]] Result<Coverage> CoverageIn(const SourceKey& source, const TableMetadata& table);
+/// The coverage of `lane`'s source in a table. Should another engine have removed the property, the
+/// snapshots tell: everything up to the highest position that any names for a lane in order, whose
+/// positions are committed in order; else the positions they name.
+/// Errors: as CoverageOf; kCorrupt (a summary is unreadable).
+[[nodiscard]] Result<Coverage> CoverageIn(const SourceLane& lane, const TableMetadata& table);
 
 }  // namespace signaldb

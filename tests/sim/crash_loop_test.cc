@@ -8,6 +8,7 @@
 #include "adapters/sqlite/sqlite_catalog.h"
 #include "sim/embedded_writer.h"
 #include "sim/otlp_bodies.h"
+#include "telemetry/table_definition.h"
 #include "testing/effort.h"
 #include "testing/fake_clock.h"
 #include "testing/matchers.h"
@@ -94,7 +95,8 @@ class Machine {
     }
     LocalFileIo io(disk_, random_, EmbeddedWriter::kTablesDir);
     const auto count = [&](const char* tenant, TableKind kind, const char* column) {
-      auto counts = CountColumn(**catalog, io, TelemetryTableId({tenant, "prod"}, kind), column);
+      auto counts = CountColumn(**catalog, io,
+                                TableInDataset({tenant, "prod"}, DefinitionOf(kind).name), column);
       EXPECT_THAT(counts, IsOk());
       return counts.value_or(Counts{});
     };

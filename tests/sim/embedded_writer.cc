@@ -26,20 +26,22 @@ Result<std::unique_ptr<EmbeddedWriter>> EmbeddedWriter::Start(const World& world
   SIGNALDB_ASSIGN(writer->log_,
                   DurableLog::Open(world.files, world.clock, world.random, world.events,
                                    {.dir = kLogDir, .segment_bytes = 2'000}));
-  const SourceKey source = "log/" + ToString(writer->log_->uuid());
   writer->scheduler_ = std::make_unique<CommitScheduler>(
       CutOptions{.interval = std::chrono::seconds(1)}, world.clock, world.random, world.events,
       writer->budget_,
       CommitIntoTables({writer->committer_, writer->io_, world.clock, world.random, world.events},
-                       {.target_concurrent_batches = 1}, source,
-                       {.warehouse = std::string("file://") + kTablesDir}),
-      [log = writer->log_.get()](SourcePosition through) { return log->Trim(through); });
+                       {.target_concurrent_batches = 1},
+                       {.warehouse = std::string("file://") + kTablesDir}));
+  const auto lane =
+      writer->scheduler_->OpenLane("log/" + ToString(writer->log_->uuid()), LaneOrder::kInOrder,
+                                   [log = writer->log_.get()](const LaneProgress& progress) {
+                                     return log->Trim(progress.through);
+                                   });
   writer->pipeline_ =
-      std::make_unique<IngestPipeline>(DecodeOptions{}, *writer->log_, *writer->scheduler_,
+      std::make_unique<IngestPipeline>(DecodeOptions{}, *writer->log_, lane, *writer->scheduler_,
                                        world.clock, world.events, writer->budget_);
   PoisonShelf poison(world.files, world.events, std::string(kLogDir) + "/poison");
-  SIGNALDB_TRY(
-      writer->pipeline_->Recover(CoverageInTables(writer->committer_, source), poison, {}));
+  SIGNALDB_TRY(writer->pipeline_->Recover(CoverageInTables(writer->committer_, lane), poison, {}));
   return writer;
 }
 

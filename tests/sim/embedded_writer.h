@@ -44,9 +44,7 @@ class EmbeddedWriter {
   /// Attempts every due cut once. True if something was due.
   bool CommitDue();
   /// Everything durable is in the tables too.
-  [[nodiscard]] bool settled() const {
-    return std::max(scheduler_->committed(), log_->trimmed()) >= log_->last_durable();
-  }
+  [[nodiscard]] bool settled() const { return scheduler_->Idle(); }
 
  private:
   explicit EmbeddedWriter(const World& world);

@@ -42,7 +42,8 @@ class CommitSchedulerTest : public ::testing::Test {
     Status Attempt(std::stop_token) override {
       if (test_.broken.contains(cut_.dataset))
         return Fail(ErrorKind::kUnavailable, "catalog is away");
-      test_.committed.push_back({cut_.dataset, cut_.first, cut_.last, reason_});
+      test_.committed.push_back({cut_.dataset, cut_.messages.front().origin.position,
+                                 cut_.messages.back().origin.position, reason_});
       return {};
     }
 
@@ -53,23 +54,38 @@ class CommitSchedulerTest : public ::testing::Test {
   };
 
   std::unique_ptr<CommitScheduler> Make(CutOptions options) {
-    return std::make_unique<CommitScheduler>(
-        options, clock, random, events, budget,
-        [this](Cut cut, CutReason reason) {
+    auto scheduler = std::make_unique<CommitScheduler>(
+        options, clock, random, events, budget, [this](Cut cut, CutReason reason) {
           return std::make_unique<FakeCommit>(*this, std::move(cut), reason);
-        },
-        [this](SourcePosition through) -> Status {
-          if (trims_failing-- > 0) return Fail(ErrorKind::kUnavailable, "disk is full");
-          trimmed.push_back(through);
-          return {};
         });
+    lane = scheduler->OpenLane("log/test", LaneOrder::kInOrder,
+                               [this](const LaneProgress& progress) -> Status {
+                                 if (trims_failing-- > 0)
+                                   return Fail(ErrorKind::kUnavailable, "disk is full");
+                                 told = progress;
+                                 if (progress.through > (trimmed.empty() ? 0 : trimmed.back()))
+                                   trimmed.push_back(progress.through);
+                                 return {};
+                               });
+    return scheduler;
   }
 
-  DecodedMessage Message(SourcePosition position, std::int64_t bytes = 100,
-                         const std::vector<std::int64_t>& micros = {0}) {
+  void Add(CommitScheduler& scheduler, const DatasetId& dataset, SourcePosition position,
+           DecodedMessage message) {
+    AddTo(scheduler, lane, dataset, position, std::move(message));
+  }
+
+  static void AddTo(CommitScheduler& scheduler, const std::shared_ptr<SourceLane>& to,
+                    const DatasetId& dataset, SourcePosition position, DecodedMessage message) {
+    std::vector<std::pair<DatasetId, DecodedMessage>> parts;
+    parts.emplace_back(dataset, std::move(message));
+    scheduler.Add({to, position}, std::move(parts));
+  }
+
+  DecodedMessage Message(std::int64_t bytes = 100, const std::vector<std::int64_t>& micros = {0}) {
     DecodedMessage message{
-        .position = position, .received_at = clock.WallNow(), .hold = budget.TryTake(bytes)};
-    message.rows[0] = RowsAt(micros);
+        .received_at = clock.WallNow(), .tables = {}, .hold = budget.TryTake(bytes)};
+    message.tables.push_back({"logs", RowsAt(micros)});
     return message;
   }
 
@@ -81,15 +97,17 @@ class CommitSchedulerTest : public ::testing::Test {
   std::vector<Committed> committed;
   std::vector<SourcePosition> trimmed;
   int trims_failing = 0;
+  LaneProgress told;
+  std::shared_ptr<SourceLane> lane;
   const DatasetId a{"acme", "prod"};
   const DatasetId b{"beta", "prod"};
 };
 
 TEST_F(CommitSchedulerTest, CutsADatasetWhenItsOldestMessageIsOldEnough) {
   auto scheduler = Make({.interval = std::chrono::seconds(5)});
-  scheduler->Add(a, Message(1));
+  Add(*scheduler, a, 1, Message());
   clock.Advance(std::chrono::milliseconds(4'999));
-  scheduler->Add(a, Message(2));
+  Add(*scheduler, a, 2, Message());
   EXPECT_FALSE(scheduler->CommitOneDue({}));
   clock.Advance(std::chrono::milliseconds(1));
   EXPECT_TRUE(scheduler->CommitOneDue({}));
@@ -119,9 +137,9 @@ TEST_F(CommitSchedulerTest, CutsAtOnceByBytesRowsPartitionsAndMemory) {
     SCOPED_TRACE(c.name);
     committed.clear();
     auto scheduler = Make(c.options);
-    scheduler->Add(a, Message(1, 100, c.below));
+    Add(*scheduler, a, 1, Message(100, c.below));
     EXPECT_FALSE(scheduler->CommitOneDue({}));
-    scheduler->Add(a, Message(2, 100, c.at));
+    Add(*scheduler, a, 2, Message(100, c.at));
     EXPECT_TRUE(scheduler->CommitOneDue({}));
     ASSERT_EQ(committed.size(), 1u);
     EXPECT_EQ(committed[0].reason, c.reason);
@@ -130,8 +148,8 @@ TEST_F(CommitSchedulerTest, CutsAtOnceByBytesRowsPartitionsAndMemory) {
 
 TEST_F(CommitSchedulerTest, CutsTheLargestDatasetUnderMemoryPressure) {
   auto scheduler = Make({.memory_pressure_bytes = 1'000});
-  scheduler->Add(a, Message(1, 300));
-  scheduler->Add(b, Message(2, 700));
+  Add(*scheduler, a, 1, Message(300));
+  Add(*scheduler, b, 2, Message(700));
   EXPECT_TRUE(scheduler->CommitOneDue({}));
   EXPECT_EQ(committed[0].dataset, b);
   EXPECT_FALSE(scheduler->CommitOneDue({}));
@@ -139,58 +157,58 @@ TEST_F(CommitSchedulerTest, CutsTheLargestDatasetUnderMemoryPressure) {
 
 TEST_F(CommitSchedulerTest, NeverTrimsBeyondWhatAnyDatasetStillWaitsFor) {
   auto scheduler = Make({.bytes_max = 200});
-  scheduler->Add(a, Message(1));
-  scheduler->Add(b, Message(2, 200));
+  Add(*scheduler, a, 1, Message());
+  Add(*scheduler, b, 2, Message(200));
   EXPECT_TRUE(scheduler->CommitOneDue({}));
   EXPECT_EQ(committed[0].dataset, b);
-  EXPECT_EQ(scheduler->committed(), 0u);
-  scheduler->Add(a, Message(3));
+  EXPECT_EQ(told.through, 0u);
+  Add(*scheduler, a, 3, Message());
   EXPECT_TRUE(scheduler->CommitOneDue({}));
-  EXPECT_EQ(scheduler->committed(), 3u);
+  EXPECT_EQ(told.through, 3u);
   EXPECT_EQ(trimmed, std::vector<SourcePosition>{3});
 }
 
 TEST_F(CommitSchedulerTest, KeepsAFailingCutAndLetsTheOthersGoOn) {
   broken.insert(a);
   auto scheduler = Make({.bytes_max = 100, .workers = 1});
-  scheduler->Add(a, Message(1));
+  Add(*scheduler, a, 1, Message());
   EXPECT_TRUE(scheduler->CommitOneDue({}));
   EXPECT_EQ(scheduler->Stalled().size(), 1u);
-  scheduler->Add(b, Message(2));
+  Add(*scheduler, b, 2, Message());
   EXPECT_TRUE(scheduler->CommitOneDue({}));
   EXPECT_FALSE(scheduler->CommitOneDue({})) << "the failing dataset must wait its pace";
   ASSERT_EQ(committed.size(), 1u);
   EXPECT_EQ(committed[0].dataset, b);
-  EXPECT_EQ(scheduler->committed(), 0u);
+  EXPECT_EQ(told.through, 0u);
   broken.clear();
-  scheduler->Add(a, Message(3));
+  Add(*scheduler, a, 3, Message());
   clock.Advance(std::chrono::seconds(10));
   EXPECT_TRUE(scheduler->CommitOneDue({}));
   EXPECT_TRUE(scheduler->CommitOneDue({}));
   ASSERT_EQ(committed.size(), 3u);
   EXPECT_EQ(committed[1].last, 1u);
   EXPECT_EQ(committed[2].first, 3u);
-  EXPECT_EQ(scheduler->committed(), 3u);
+  EXPECT_EQ(told.through, 3u);
   EXPECT_TRUE(scheduler->Stalled().empty());
 }
 
 TEST_F(CommitSchedulerTest, RefusesAStalledDatasetOnceItsShareIsUsedUp) {
   broken.insert(a);
   auto scheduler = Make({.bytes_max = 100, .stalled_bytes_max = 250});
-  scheduler->Add(a, Message(1, 150));
+  Add(*scheduler, a, 1, Message(150));
   EXPECT_THAT(scheduler->Admit(a), IsOk());
   EXPECT_TRUE(scheduler->CommitOneDue({}));
   EXPECT_THAT(scheduler->Admit(a), IsOk());
-  scheduler->Add(a, Message(2, 100));
+  Add(*scheduler, a, 2, Message(100));
   EXPECT_THAT(scheduler->Admit(a), IsErrorSaying(ErrorKind::kUnavailable, "catalog is away"));
   EXPECT_THAT(scheduler->Admit(b), IsOk());
 }
 
 TEST_F(CommitSchedulerTest, TakesInNoMoreDatasetsThanItsLimit) {
   auto scheduler = Make({.datasets_max = 2});
-  scheduler->Add(a, Message(1));
+  Add(*scheduler, a, 1, Message());
   EXPECT_THAT(scheduler->Admit(b), IsOk());
-  scheduler->Add(b, Message(2));
+  Add(*scheduler, b, 2, Message());
   EXPECT_THAT(scheduler->Admit({"c", "c"}), IsErrorSaying(ErrorKind::kInvalid, "limit=2"));
   EXPECT_THAT(scheduler->Admit(a), IsOk());
 }
@@ -206,15 +224,16 @@ TEST_F(CommitSchedulerTest, CountsOnlyDatasetsThatBroughtRows) {
 
 TEST_F(CommitSchedulerTest, CountsAMessageWithoutRowsAsCommittedInItsTurn) {
   auto scheduler = Make({.bytes_max = 100});
-  scheduler->Add(a, DecodedMessage{.position = 1});
-  EXPECT_EQ(scheduler->committed(), 1u);
+  Add(*scheduler, a, 1, {});
+  EXPECT_FALSE(scheduler->CommitOneDue({}));
+  EXPECT_EQ(told.through, 1u);
 }
 
 TEST_F(CommitSchedulerTest, TrimsWhatNeededNoCommit) {
   // A log that is full of messages that are in the tables already must become empty again.
   auto scheduler = Make({});
-  scheduler->Add(a, DecodedMessage{.position = 1});
-  scheduler->Add(a, DecodedMessage{.position = 2});
+  Add(*scheduler, a, 1, {});
+  Add(*scheduler, a, 2, {});
   EXPECT_FALSE(scheduler->CommitOneDue({}));
   EXPECT_EQ(trimmed, std::vector<SourcePosition>{2});
   EXPECT_FALSE(scheduler->CommitOneDue({}));
@@ -223,7 +242,7 @@ TEST_F(CommitSchedulerTest, TrimsWhatNeededNoCommit) {
 
 TEST_F(CommitSchedulerTest, TriesAFailedTrimAgainWithoutWaitingForTheNextCommit) {
   auto scheduler = Make({.bytes_max = 100});
-  scheduler->Add(a, Message(1));
+  Add(*scheduler, a, 1, Message());
   trims_failing = 2;
   EXPECT_TRUE(scheduler->CommitOneDue({}));
   EXPECT_FALSE(scheduler->CommitOneDue({}));
@@ -235,40 +254,148 @@ TEST_F(CommitSchedulerTest, TriesAFailedTrimAgainWithoutWaitingForTheNextCommit)
 TEST_F(CommitSchedulerTest, DoesNotCutCrumbsWhileAStalledDatasetHoldsTheMemory) {
   broken.insert(a);
   auto scheduler = Make({.memory_pressure_bytes = 1'000, .stalled_bytes_max = 1'000});
-  scheduler->Add(a, Message(1, 1'000));
+  Add(*scheduler, a, 1, Message(1'000));
   EXPECT_TRUE(scheduler->CommitOneDue({}));
   ASSERT_EQ(scheduler->Stalled().size(), 1u);
-  scheduler->Add(b, Message(2, 100));
+  Add(*scheduler, b, 2, Message(100));
   EXPECT_FALSE(scheduler->CommitOneDue({})) << "a commit of its own for every small message";
-  scheduler->Add(b, Message(3, 300));
+  Add(*scheduler, b, 3, Message(300));
   EXPECT_TRUE(scheduler->CommitOneDue({}));
   ASSERT_EQ(committed.size(), 1u);
   EXPECT_EQ(committed[0].dataset, b);
   EXPECT_EQ(committed[0].reason, CutReason::kMemory);
 }
 
+TEST_F(CommitSchedulerTest, TellsALaneInOrderWhatIsStillHeldBetweenWhatIsDone) {
+  // So that the log can give back the space between two messages of a dataset that is stalled.
+  broken.insert(a);
+  auto scheduler = Make({.bytes_max = 100});
+  Add(*scheduler, a, 1, Message());
+  Add(*scheduler, b, 2, Message());
+  Add(*scheduler, a, 7, Message());
+  Add(*scheduler, b, 8, Message());
+  while (scheduler->CommitOneDue({})) {
+  }
+  EXPECT_EQ(told.through, 0u);
+  EXPECT_EQ(told.held, (std::vector<SourcePosition>{1, 7}));
+  EXPECT_EQ(told.last_delivered, 8u);
+  EXPECT_FALSE(scheduler->Idle());
+}
+
+TEST_F(CommitSchedulerTest, CommitsMessagesOfManyLanesInOneCut) {
+  auto scheduler = Make({.bytes_max = 200});
+  LaneProgress other_told;
+  const auto other =
+      scheduler->OpenLane("kafka/orders/0", LaneOrder::kInOrder, [&](const LaneProgress& progress) {
+        other_told = progress;
+        return Status();
+      });
+  AddTo(*scheduler, other, a, 100, Message());
+  Add(*scheduler, a, 1, Message());
+  EXPECT_TRUE(scheduler->CommitOneDue({}));
+  EXPECT_EQ(committed.size(), 1u);
+  EXPECT_EQ(told.through, 1u);
+  EXPECT_EQ(other_told.through, 100u);
+}
+
+TEST_F(CommitSchedulerTest, TellsALaneInAnyOrderWhichPositionsAreDone) {
+  auto scheduler = Make({.bytes_max = 200});
+  std::vector<SourcePosition> done;
+  bool fails = true;
+  const auto any =
+      scheduler->OpenLane("nats/s/1/c", LaneOrder::kAnyOrder, [&](const LaneProgress& progress) {
+        if (fails) return Status(Fail(ErrorKind::kUnavailable, "server is away"));
+        done.insert(done.end(), progress.done.begin(), progress.done.end());
+        return Status();
+      });
+  AddTo(*scheduler, any, a, 9, Message());
+  AddTo(*scheduler, any, a, 9, Message());  // Redelivered while it is held.
+  AddTo(*scheduler, any, b, 4, {});
+  EXPECT_FALSE(scheduler->CommitOneDue({})) << "the redelivery is not a second message";
+  fails = false;
+  AddTo(*scheduler, any, a, 5, Message());
+  EXPECT_TRUE(scheduler->CommitOneDue({}));
+  std::ranges::sort(done);
+  EXPECT_EQ(done, (std::vector<SourcePosition>{4, 5, 9}));
+}
+
+TEST_F(CommitSchedulerTest, CountsAMessageAsDoneOnlyOnceAllItsDatasetsAre) {
+  broken.insert(b);
+  auto scheduler = Make({.bytes_max = 100});
+  std::vector<std::pair<DatasetId, DecodedMessage>> parts;
+  parts.emplace_back(a, Message());
+  parts.emplace_back(b, Message());
+  scheduler->Add({lane, 1}, std::move(parts));
+  EXPECT_TRUE(scheduler->CommitOneDue({}));
+  EXPECT_TRUE(scheduler->CommitOneDue({}));
+  EXPECT_EQ(committed.size(), 1u);
+  EXPECT_EQ(told.through, 0u);
+  broken.clear();
+  clock.Advance(std::chrono::seconds(10));
+  EXPECT_TRUE(scheduler->CommitOneDue({}));
+  EXPECT_EQ(told.through, 1u);
+}
+
+TEST_F(CommitSchedulerTest, DropsWhatAClosedLaneBrought) {
+  auto scheduler = Make({.bytes_max = 250});
+  int calls = 0;
+  const auto other =
+      scheduler->OpenLane("kafka/orders/0", LaneOrder::kInOrder, [&](const LaneProgress&) {
+        ++calls;
+        return Status();
+      });
+  AddTo(*scheduler, other, a, 100, Message());
+  AddTo(*scheduler, other, b, 101, Message());
+  Add(*scheduler, a, 1, Message());
+  scheduler->CloseLane(*other);
+  EXPECT_EQ(budget.used(), 100);
+  Add(*scheduler, a, 2, Message(150));
+  EXPECT_TRUE(scheduler->CommitOneDue({}));
+  EXPECT_FALSE(scheduler->CommitOneDue({}));
+  ASSERT_EQ(committed.size(), 1u);
+  EXPECT_EQ(committed[0].first, 1u);
+  EXPECT_EQ(calls, 0);
+  EXPECT_TRUE(scheduler->Idle());
+  // It may be given to us again, from where it was acknowledged.
+  const auto again = scheduler->OpenLane("kafka/orders/0", LaneOrder::kInOrder,
+                                         [](const LaneProgress&) { return Status(); });
+  AddTo(*scheduler, again, a, 100, Message());
+  EXPECT_FALSE(scheduler->Idle());
+}
+
+TEST_F(CommitSchedulerTest, FlushesOnlyWhatIsInScope) {
+  auto scheduler = Make({.interval = std::chrono::hours(1)});
+  Add(*scheduler, a, 1, Message());
+  Add(*scheduler, b, 2, Message());
+  scheduler->Start();
+  EXPECT_THAT(scheduler->Flush(std::chrono::seconds(60), {.tenant = b.tenant, .dataset = {}}),
+              IsOk());
+  ASSERT_EQ(committed.size(), 1u);
+  EXPECT_EQ(committed[0].dataset, b);
+}
+
 TEST_F(CommitSchedulerTest, MakesEverythingVisibleOnFlush) {
   auto scheduler = Make({.interval = std::chrono::hours(1)});
-  scheduler->Add(a, Message(1));
-  scheduler->Add(b, Message(2));
+  Add(*scheduler, a, 1, Message());
+  Add(*scheduler, b, 2, Message());
   scheduler->Start();
   EXPECT_THAT(scheduler->Flush(std::chrono::seconds(60)), IsOk());
   EXPECT_EQ(committed.size(), 2u);
   EXPECT_EQ(committed[0].reason, CutReason::kFlush);
-  EXPECT_EQ(scheduler->committed(), 2u);
+  EXPECT_EQ(told.through, 2u);
 }
 
 TEST_F(CommitSchedulerTest, NamesTheDatasetThatKeepsAFlushWaiting) {
   broken.insert(a);
   auto scheduler = Make({.interval = std::chrono::hours(1)});
-  scheduler->Add(a, Message(1));
+  Add(*scheduler, a, 1, Message());
   EXPECT_THAT(scheduler->Flush(Nanos(0)), IsErrorSaying(ErrorKind::kUnavailable, "tenant=acme"));
 }
 
 TEST_F(CommitSchedulerTest, CommitsWhatItHasWhenItCloses) {
   auto scheduler = Make({.interval = std::chrono::hours(1)});
   scheduler->Start();
-  scheduler->Add(a, Message(1));
+  Add(*scheduler, a, 1, Message());
   EXPECT_THAT(scheduler->Close(std::chrono::seconds(60)), IsOk());
   ASSERT_EQ(committed.size(), 1u);
   EXPECT_EQ(committed[0].reason, CutReason::kShutdown);
@@ -280,7 +407,7 @@ TEST_F(CommitSchedulerTest, EndsAWaitingFlushWhenItCloses) {
   broken.insert(a);
   auto scheduler = Make({.interval = std::chrono::hours(1)});
   scheduler->Start();
-  scheduler->Add(a, Message(1));
+  Add(*scheduler, a, 1, Message());
   Status flushed;
   {
     const std::jthread flusher(

@@ -11,6 +11,7 @@
 #include <arrow/api.h>
 #include <gtest/gtest.h>
 
+#include "pipeline/decoded_rows.h"
 #include "pipeline/log_entry.h"
 #include "sim/otlp_bodies.h"
 #include "testing/fake_clock.h"
@@ -30,7 +31,7 @@ class IngestPipelineTest : public ::testing::Test {
    public:
     ListedCommit(IngestPipelineTest& test, Cut cut) : test_(test), cut_(std::move(cut)) {}
     Status Attempt(std::stop_token) override {
-      for (const auto& table : cut_.tables) {
+      for (const auto& [name, table] : cut_.tables) {
         for (const PositionedRows& rows : table) {
           test_.committed.emplace_back(cut_.dataset.tenant, rows.position);
         }
@@ -54,13 +55,14 @@ class IngestPipelineTest : public ::testing::Test {
     ASSERT_THAT(opened, IsOk());
     log = *std::move(opened);
     scheduler = std::make_unique<CommitScheduler>(
-        CutOptions{}, clock, random, events, budget,
-        [this](Cut cut, CutReason) {
+        CutOptions{}, clock, random, events, budget, [this](Cut cut, CutReason) {
           return std::make_unique<ListedCommit>(*this, std::move(cut));
-        },
-        [this](SourcePosition through) { return log->Trim(through); });
-    pipeline =
-        std::make_unique<IngestPipeline>(DecodeOptions{}, *log, *scheduler, clock, events, budget);
+        });
+    const auto lane = scheduler->OpenLane(
+        "log/test", LaneOrder::kInOrder,
+        [this](const LaneProgress& progress) { return log->Trim(progress.through); });
+    pipeline = std::make_unique<IngestPipeline>(DecodeOptions{}, *log, lane, *scheduler, clock,
+                                                events, budget);
   }
 
   void Stop() {
@@ -102,7 +104,7 @@ class IngestPipelineTest : public ::testing::Test {
     PoisonShelf poison(disk, events, std::string(kLogDir) + "/poison");
     return pipeline->Recover(coverage, poison, {});
   }
-  static Result<Coverage> Nothing(const DatasetId&, TableKind) { return Coverage{}; }
+  static Result<Coverage> Nothing(const DatasetId&, const std::string&) { return Coverage{}; }
 
   void CommitAll() {
     clock.Advance(std::chrono::seconds(10));
@@ -150,9 +152,8 @@ TEST_F(IngestPipelineTest, RefusesARequestThatWouldMakeAFileOfEveryRecord) {
     }
     return json + "]}]}]}";
   };
-  EXPECT_FALSE(Send("acme", over_hours(IngestPipeline::kHoursMax), MessageEncoding::kJson).error);
-  const auto refused =
-      Send("acme", over_hours(IngestPipeline::kHoursMax + 1), MessageEncoding::kJson).error;
+  EXPECT_FALSE(Send("acme", over_hours(kHoursMax), MessageEncoding::kJson).error);
+  const auto refused = Send("acme", over_hours(kHoursMax + 1), MessageEncoding::kJson).error;
   ASSERT_TRUE(refused.has_value());
   EXPECT_EQ(refused->kind, ErrorKind::kInvalid);
   EXPECT_EQ(log->last_durable(), 1u);
@@ -174,7 +175,7 @@ TEST_F(IngestPipelineTest, AsksToRetryWhenTheLogIsFullOrClosed) {
 TEST_F(IngestPipelineTest, BringsBackWhatTheTablesLackAndNothingElse) {
   for (const char* name : {"one", "two", "three"}) std::ignore = Send("acme", LogsRequest({name}));
   Restart();
-  EXPECT_THAT(Recover([](const DatasetId&, TableKind) {
+  EXPECT_THAT(Recover([](const DatasetId&, const std::string&) {
                 return Result<Coverage>(Coverage{.low = 1, .above = {{3, 3}}});
               }),
               IsOk());
@@ -189,9 +190,10 @@ TEST_F(IngestPipelineTest, EmptiesAFullLogThatTheTablesHaveAlready) {
   while (!Send("acme", body).error) {
   }
   Restart();
-  EXPECT_THAT(
-      Recover([](const DatasetId&, TableKind) { return Result<Coverage>(Coverage{.low = 1'000}); }),
-      IsOk());
+  EXPECT_THAT(Recover([](const DatasetId&, const std::string&) {
+                return Result<Coverage>(Coverage{.low = 1'000});
+              }),
+              IsOk());
   CommitAll();
   EXPECT_TRUE(committed.empty());
   EXPECT_FALSE(Send("acme", body).error.has_value()) << "no commit will ever make room";
@@ -202,7 +204,7 @@ TEST_F(IngestPipelineTest, GoesOnWhereAnOutageOfTheCatalogStoppedIt) {
   std::ignore = Send("beta", LogsRequest({"two"}));
   Restart();
   bool away = true;
-  const auto coverage = [&](const DatasetId& dataset, TableKind) -> Result<Coverage> {
+  const auto coverage = [&](const DatasetId& dataset, const std::string&) -> Result<Coverage> {
     if (away && dataset.tenant == "beta") return Fail(ErrorKind::kUnavailable, "catalog is away");
     return Coverage{};
   };
@@ -218,7 +220,7 @@ TEST_F(IngestPipelineTest, LetsOneBrokenTableKeepNobodyElseFromRecovering) {
   std::ignore = Send("broken", LogsRequest({"one"}));
   std::ignore = Send("acme", LogsRequest({"two"}));
   Restart();
-  EXPECT_THAT(Recover([](const DatasetId& dataset, TableKind) -> Result<Coverage> {
+  EXPECT_THAT(Recover([](const DatasetId& dataset, const std::string&) -> Result<Coverage> {
                 if (dataset.tenant == "broken")
                   return Fail(ErrorKind::kCorrupt, "metadata is gone");
                 return Coverage{};

@@ -20,7 +20,7 @@ constexpr std::array<TableKind, kTableKinds> kAll = {
     TableKind::kTraces,           TableKind::kLogs,
     TableKind::kMetricsGauge,     TableKind::kMetricsSum,
     TableKind::kMetricsHistogram, TableKind::kMetricsExponentialHistogram,
-    TableKind::kMetricsSummary,
+    TableKind::kMetricsSummary,   TableKind::kDeadLetters,
 };
 
 int IdOf(const arrow::Field& field) {
@@ -125,6 +125,7 @@ TEST(TableDefinition, AssignsTheIdsOfTheManual) {
       {TableKind::kMetricsHistogram, {"metrics_histogram", 37}},
       {TableKind::kMetricsExponentialHistogram, {"metrics_exponential_histogram", 42}},
       {TableKind::kMetricsSummary, {"metrics_summary", 33}},
+      {TableKind::kDeadLetters, {"dead_letters", 10}},
   };
   for (const TableKind kind : kAll) {
     const auto& [name, last_id] = expected.at(kind);

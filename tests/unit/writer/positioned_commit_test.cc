@@ -42,16 +42,16 @@ class PositionedCommitTest : public ::testing::Test {
     std::string table;
     SourcePosition position;
     std::string body;
+    std::shared_ptr<const SourceLane> lane = nullptr;  // The test's own.
+    Delivery delivery = Delivery::kAgain;
   };
 
-  // A cut with these messages; `last` is the position of the last one.
+  // A cut with these messages.
   std::unique_ptr<PositionedCommit> Cut(TableWorld& in, const std::vector<Message>& messages) {
     std::map<std::string, std::vector<PositionedRows>> by_table;
-    SourcePosition last = 0;
-    for (const Message& m : messages) {
-      by_table[m.table].push_back({m.position, RowsOf({m.body})});
-      last = std::max(last, m.position);
-    }
+    for (const Message& m : messages)
+      by_table[m.table].push_back(
+          {m.lane ? m.lane : lane, m.position, RowsOf({m.body}), m.delivery});
     std::vector<PositionedTable> tables;
     for (auto& [name, rows] : by_table) {
       tables.push_back(
@@ -61,7 +61,7 @@ class PositionedCommitTest : public ::testing::Test {
     }
     return std::make_unique<PositionedCommit>(
         CommitCollaborators{in.committer, in.io, in.clock, in.random, in.events}, FileOptions{},
-        kSource, last, std::move(tables));
+        std::move(tables));
   }
   std::unique_ptr<PositionedCommit> Cut(const std::vector<Message>& messages) {
     return Cut(world, messages);
@@ -128,6 +128,8 @@ class PositionedCommitTest : public ::testing::Test {
   }
 
   TableWorld world;
+  const std::shared_ptr<const SourceLane> lane =
+      std::make_shared<SourceLane>(kSource, LaneOrder::kInOrder);
 };
 
 TEST_F(PositionedCommitTest, BringsTheRowsOfAllTablesInWithTheirWatermark) {
@@ -223,6 +225,71 @@ TEST_F(PositionedCommitTest, GivesItsFilesUpWhenAZombieWasFirst) {
   cut.reset();
   EXPECT_EQ(Rows("a"), (Counts{{"one", 1}, {"two", 1}}));
   EXPECT_EQ(StoredDataFiles().size(), 2u) << "the file with both rows is gone";
+}
+
+TEST_F(PositionedCommitTest, KeepsAWatermarkForEveryLaneOfACut) {
+  const auto kafka = std::make_shared<SourceLane>("kafka/orders/0", LaneOrder::kInOrder);
+  Drive(*Cut({{"a", 1, "one"}, {"a", 50, "fifty", kafka}, {"b", 51, "b", kafka}}));
+  const Properties properties = world.Current("a").properties;
+  EXPECT_THAT(CoverageOf(kSource, properties), IsOkAnd(Coverage{.low = 1}));
+  EXPECT_THAT(CoverageOf(kafka->key(), properties), IsOkAnd(Coverage{.low = 51}))
+      << "what lies up to the end of the cut has no rows for this table";
+  EXPECT_THAT(CoverageOf(kSource, world.Current("b").properties), IsOkAnd(Coverage{}));
+  // The lanes' positions are their own.
+  Drive(*Cut({{"a", 51, "log", lane}, {"a", 50, "fifty", kafka}}));
+  EXPECT_EQ(Rows("a"), (Counts{{"one", 1}, {"fifty", 1}, {"log", 1}}));
+}
+
+TEST_F(PositionedCommitTest, ListsWhatALaneInAnyOrderBroughtUntilTheFloorPassesIt) {
+  const auto nats = std::make_shared<SourceLane>("nats/s/1/c", LaneOrder::kAnyOrder);
+  Drive(*Cut({{"a", 7, "seven", nats}, {"a", 5, "five", nats}, {"a", 6, "six", nats}}));
+  const auto covered = [&] {
+    return CoverageOf(nats->key(), world.Current("a").properties).value_or(Coverage{});
+  };
+  EXPECT_EQ(covered(), (Coverage{.low = 0, .above = {{5, 7}}}));
+  Drive(*Cut({{"a", 3, "three", nats}, {"a", 6, "six", nats}}));
+  EXPECT_EQ(Rows("a"), (Counts{{"three", 1}, {"five", 1}, {"six", 1}, {"seven", 1}}));
+  nats->RaiseFloor(5);
+  Drive(*Cut({{"a", 9, "nine", nats}}));
+  EXPECT_EQ(covered(), (Coverage{.low = 7, .above = {{9, 9}}}));
+}
+
+TEST_F(PositionedCommitTest, KnowsWhatALaneInAnyOrderBroughtToATableThatLostItsWatermark) {
+  const auto nats = std::make_shared<SourceLane>("nats/s/1/c", LaneOrder::kAnyOrder);
+  Drive(*Cut({{"a", 1, "log"}, {"a", 7, "seven", nats}, {"a", 5, "five", nats}}));
+  TableMetadata metadata = world.Current("a");
+  metadata.properties.erase(WatermarkProperty(nats->key()));
+  EXPECT_THAT(CoverageIn(*nats, metadata), IsOkAnd(Coverage{.low = 0, .above = {{5, 5}, {7, 7}}}));
+  metadata.properties.erase(WatermarkProperty(kSource));
+  EXPECT_THAT(CoverageIn(*lane, metadata), IsOkAnd(Coverage{.low = 1}));
+}
+
+TEST_F(PositionedCommitTest, SaysSoWhenAnotherProcessUsesThePositionsOfANewMessage) {
+  Drive(*Cut({{"a", 1, "theirs"}}));
+  auto cut = Cut({{"a", 1, "ours", nullptr, Delivery::kFirst}});
+  EXPECT_THAT(cut->Attempt({}), IsErrorSaying(ErrorKind::kCorrupt, "a copy of this log"));
+  EXPECT_THAT(cut->Attempt({}), IsErrorSaying(ErrorKind::kCorrupt, "a copy of this log"));
+  EXPECT_EQ(Rows("a"), (Counts{{"theirs", 1}}));
+}
+
+TEST_F(PositionedCommitTest, TakesItsOwnLostCommitForNobodyElses) {
+  world.CreateTable("a");
+  world.catalog.Script({CommitFault::kLostReply});
+  Drive(*Cut({{"a", 1, "one", nullptr, Delivery::kFirst}}));
+  EXPECT_EQ(Rows("a"), (Counts{{"one", 1}}));
+}
+
+TEST_F(PositionedCommitTest, WaitsForATableThatIsNotOurs) {
+  std::vector<PositionedTable> tables;
+  tables.push_back({.table = TableWorld::Id("theirs"),
+                    .definition = {},
+                    .messages = {{lane, 1, RowsOf({"one"})}}});
+  PositionedCommit cut({world.committer, world.io, world.clock, world.random, world.events},
+                       FileOptions{}, std::move(tables));
+  EXPECT_THAT(cut.Attempt({}), IsErrorSaying(ErrorKind::kNotFound, "theirs"));
+  world.CreateTable("theirs");
+  EXPECT_THAT(cut.Attempt({}), IsOk());
+  EXPECT_EQ(Rows("theirs"), (Counts{{"one", 1}}));
 }
 
 TEST_F(PositionedCommitTest, EncodesAnewForATableThatWasReplaced) {
