@@ -1,6 +1,5 @@
 #include "unknown_argument.h"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "service/value_text.h"

@@ -3,9 +3,7 @@
 #include <string>
 #include <string_view>
 
-namespace CLI {
-class App;
-}
+#include <CLI/CLI.hpp>
 
 namespace signaldb {
 
