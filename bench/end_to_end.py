@@ -34,7 +34,8 @@ class Service:
         self.grpc, http, self.admin = (f"127.0.0.1:{free_port()}" for _ in range(3))
         self.folder = folder
         words = [binary, "run"]
-        for setting in (f"otlp.grpc_listen={self.grpc}", f"otlp.http_listen={http}", f"admin.listen={self.admin}", *settings):
+        for setting in (f"otlp.grpc_listen={self.grpc}", "flight.listen=", f"otlp.http_listen={http}",
+                        f"admin.listen={self.admin}", *settings):
             words += ["--set", setting]
         self.process = subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=open(folder / "log", "wb"))
         while True:

@@ -85,7 +85,7 @@ class Demo:
 
     def start_writer(self):
         # The defaults, but for free ports and a shorter wait than 5 s.
-        settings = [f"otlp.grpc_listen=127.0.0.1:{self.grpc}", f"otlp.http_listen=127.0.0.1:{self.http}",
+        settings = [f"otlp.grpc_listen=127.0.0.1:{self.grpc}", "flight.listen=", f"otlp.http_listen=127.0.0.1:{self.http}",
                     f"admin.listen=127.0.0.1:{self.admin}", "commit.interval=2s"]
         self.start("writer", [self.binary, "run", *(word for setting in settings for word in ("--set", setting))])
         self.wait_for("writer", f"http://127.0.0.1:{self.admin}/readyz")

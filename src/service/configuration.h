@@ -45,6 +45,13 @@ struct ServiceConfiguration {
     std::string tls_cert_file;  ///< Absolute; empty: no TLS.
     std::string tls_key_file;
   } otlp;
+  struct Flight {
+    std::string listen;  ///< Empty: no receiver.
+    std::int64_t max_put_bytes{};
+  } flight;
+  struct Auth {
+    std::string internal_service_key;  ///< Empty: callers are not asked for one.
+  } auth;
   struct Admin {
     std::string listen;
   } admin;

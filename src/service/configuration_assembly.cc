@@ -122,6 +122,7 @@ LoadedConfiguration ConfigurationAssembly::Finish(const std::string& working_dir
 /// Who only lowers the budget must not have to know what else is derived from it.
 void ConfigurationAssembly::ShrinkDefaults() {
   ShrinkDefault("otlp.max_request_bytes", values_.memory.budget / kRequestDivisor);
+  ShrinkDefault("flight.max_put_bytes", values_.memory.budget / kRequestDivisor);
   ShrinkDefault("commit.max_uncommitted_bytes", values_.memory.budget / kUncommittedDivisor);
 }
 
@@ -205,15 +206,17 @@ void ConfigurationAssembly::CheckMemory(Mistakes& mistakes) const {
   };
   check(values_.otlp.max_request_bytes, budget / kRequestDivisorLeast, "otlp.max_request_bytes",
         "half of ");
+  check(values_.flight.max_put_bytes, budget / kRequestDivisorLeast, "flight.max_put_bytes",
+        "half of ");
   check(values_.commit.max_uncommitted_bytes, budget, "commit.max_uncommitted_bytes", "");
 }
 
 void ConfigurationAssembly::CheckAddresses(Mistakes& mistakes) const {
-  constexpr auto kKeys =
-      std::to_array<std::string_view>({"otlp.grpc_listen", "otlp.http_listen", "admin.listen"});
+  constexpr auto kKeys = std::to_array<std::string_view>(
+      {"otlp.grpc_listen", "otlp.http_listen", "flight.listen", "admin.listen"});
   for (auto later = kKeys.begin(); later != kKeys.end(); ++later) {
     const Setting& setting = InForce(*later);
-    if (SystemPicksPort(setting.text)) continue;
+    if (setting.text.empty() || SystemPicksPort(setting.text)) continue;
     for (auto earlier = kKeys.begin(); earlier != later; ++earlier) {
       if (InForce(*earlier).text != setting.text || mistakes.Touch({*earlier, *later})) continue;
       // The one that was set is to blame, not the default that it meets.
@@ -243,7 +246,8 @@ std::vector<ConfigurationValue> ConfigurationAssembly::Shown() const {
   std::vector<ConfigurationValue> shown;
   for (const ConfigurationKey& key : ConfigurationKeys()) {
     const Setting& setting = InForce(key.name);
-    shown.push_back({std::string(key.name), Redact(setting.text), setting.origin});
+    const bool hidden = key.type == KeyType::kSecret && !setting.text.empty();
+    shown.push_back({std::string(key.name), hidden ? "***" : Redact(setting.text), setting.origin});
   }
   shown.insert(shown.end(), shown_blocks_.begin(), shown_blocks_.end());
   return shown;

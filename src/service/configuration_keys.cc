@@ -79,6 +79,22 @@ constexpr auto kKeys = std::to_array<ConfigurationKey>({
      +[](C& c) -> std::string& { return c.otlp.tls_cert_file; }},
     {"otlp.tls_key_file", kPath, "", "Private key in PEM that belongs to the certificate.",
      +[](C& c) -> std::string& { return c.otlp.tls_key_file; }},
+    {"flight.listen", kAddressOrNone, "127.0.0.1:50061",
+     "Address for Arrow Flight. Nothing (`\"\"`): there is no such receiver.",
+     +[](C& c) -> std::string& { return c.flight.listen; }},
+    {"flight.max_put_bytes",
+     kBytes,
+     "64MiB",
+     "Largest put taken, all its messages together; at most half of `memory.budget`.",
+     +[](C& c) -> std::int64_t& { return c.flight.max_put_bytes; },
+     {},
+     1'024,
+     1'024 * kMiB},
+    {"auth.internal_service_key", kSecret, "",
+     "The key that callers of Arrow Flight must send as `authorization: Bearer <key>`; best by "
+     "`SIGNALDB__AUTH__INTERNAL_SERVICE_KEY_FILE`. Without one anybody who reaches `flight.listen` "
+     "may write, and a warning says so.",
+     +[](C& c) -> std::string& { return c.auth.internal_service_key; }},
     {"admin.listen", kAddress, "127.0.0.1:9464",
      "Address for metrics, health and `POST /flush`. It asks for no password: keep it private.",
      +[](C& c) -> std::string& { return c.admin.listen; }},
@@ -162,7 +178,8 @@ constexpr auto kKeys = std::to_array<ConfigurationKey>({
      "512MiB",
      "Bytes for everything in flight. When they are used up, requests are refused with "
      "\"retry later\"; nothing is dropped. A small one lowers the defaults of "
-     "`otlp.max_request_bytes` (to a quarter of it) and `commit.max_uncommitted_bytes` (to half).",
+     "`otlp.max_request_bytes` and `flight.max_put_bytes` (to a quarter of it) and "
+     "`commit.max_uncommitted_bytes` (to half).",
      +[](C& c) -> std::int64_t& { return c.memory.budget; },
      {},
      kMiB,
@@ -308,8 +325,6 @@ constexpr std::string_view kTablesAreFixed = "the tables of this service have a 
 
 constexpr auto kRefused = std::to_array<RefusedKey>({
     // Parts that this build does not have.
-    {"flight", "the Arrow Flight receiver is not supported in this build"},
-    {"auth", "internal service keys are not supported in this build"},
     {"storage.endpoint", "object stores are not supported in this build"},
     {"storage.region", "object stores are not supported in this build"},
     {"storage.path_style", "object stores are not supported in this build"},
@@ -431,6 +446,8 @@ std::string_view DescribeType(KeyType type) {
       return "path";
     case kAddress:
       return "address";
+    case kAddressOrNone:
+      return "address or nothing";
     case kChoice:
       return "choice";
     case kBoolean:
@@ -474,6 +491,7 @@ std::string ExpectedInToml(const ConfigurationKey& key) {
     case kPath:
       return "a path in quotes";
     case kAddress:
+    case kAddressOrNone:
       return "an address in quotes, such as \"127.0.0.1:4317\"";
     case kChoice:
       return fmt::format("\"{}\", in quotes", JoinedChoices(key, "\" or \""));
@@ -519,7 +537,8 @@ Status SetFromText(const ConfigurationKey& key, std::string_view text, ServiceCo
       }
       return StoreText(key, text, into);
     case kAddress:
-      SIGNALDB_TRY(CheckAddress(text));
+    case kAddressOrNone:
+      if (key.type == kAddress || !text.empty()) SIGNALDB_TRY(CheckAddress(text));
       return StoreText(key, text, into);
     case kLevels:
       SIGNALDB_TRY(ParseLogLevels(text));

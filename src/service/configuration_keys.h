@@ -15,21 +15,22 @@ namespace signaldb {
 
 /// What may stand as the value of a key.
 enum class KeyType : std::uint8_t {
-  kText,          ///< Anything, possibly nothing.
-  kName,          ///< A tenant's or dataset's id.
-  kSecret,        ///< As kText, but never shown.
-  kPath,          ///< Of a file or folder; relative to the working directory.
-  kAddress,       ///< "127.0.0.1:4317"; port 0 lets the system choose.
-  kChoice,        ///< One of `choices`.
-  kBoolean,       ///< true or false.
-  kInteger,       ///< A whole number.
-  kNumber,        ///< A number.
-  kBytes,         ///< "64MiB", or a bare integer.
-  kDuration,      ///< "5s", "100ms"; a unit is needed.
-  kMilliseconds,  ///< A bare integer, as the key's name says; or with a unit.
-  kSeconds,       ///< A bare integer, as the key's name says; or with a unit.
-  kTimestamp,     ///< "2000-01-01T00:00:00Z".
-  kLevels,        ///< "info,writer=debug".
+  kText,           ///< Anything, possibly nothing.
+  kName,           ///< A tenant's or dataset's id.
+  kSecret,         ///< As kText, but never shown.
+  kPath,           ///< Of a file or folder; relative to the working directory.
+  kAddress,        ///< "127.0.0.1:4317"; port 0 lets the system choose.
+  kAddressOrNone,  ///< As kAddress, or nothing: off.
+  kChoice,         ///< One of `choices`.
+  kBoolean,        ///< true or false.
+  kInteger,        ///< A whole number.
+  kNumber,         ///< A number.
+  kBytes,          ///< "64MiB", or a bare integer.
+  kDuration,       ///< "5s", "100ms"; a unit is needed.
+  kMilliseconds,   ///< A bare integer, as the key's name says; or with a unit.
+  kSeconds,        ///< A bare integer, as the key's name says; or with a unit.
+  kTimestamp,      ///< "2000-01-01T00:00:00Z".
+  kLevels,         ///< "info,writer=debug".
 };
 
 /// Where the value of a key goes.

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "adapters/flight/flight_receiver.h"
+#include "adapters/flight/flight_server.h"
 #include "adapters/http/http_server.h"
 #include "adapters/local/local_file_io.h"
 #include "adapters/memory/memory_catalog.h"
@@ -85,6 +87,8 @@ struct Service::Parts {
   std::unique_ptr<OtlpHttpHandler> otlp_http_handler;
   std::unique_ptr<HttpServer> otlp_http;
   std::unique_ptr<OtlpGrpcServer> otlp_grpc;
+  std::unique_ptr<FlightReceiver> flight_receiver;
+  std::unique_ptr<FlightServer> flight;  // Null if it is switched off.
   BoundedQueue<FlushRequest> flushes{kFlushesWaitingMax};
   std::jthread flusher;
   std::unique_ptr<AdminHandler> admin_handler;
@@ -101,6 +105,7 @@ Service::~Service() {
   parts_->flushes.Close();
   // Servers first: their threads call into everything else.
   parts_->admin.reset();
+  parts_->flight.reset();
   parts_->otlp_grpc.reset();
   parts_->otlp_http.reset();
   if (parts_->log != nullptr) parts_->log->Close();
@@ -383,6 +388,32 @@ Status Service::Listen() {
                        .certificate_pem = certificate,
                        .key_pem = key,
                        .memory_bytes_max = static_cast<std::size_t>(values.memory.budget / 2)}));
+  return ListenToFlight();
+}
+
+Status Service::ListenToFlight() {
+  const ServiceConfiguration& values = configuration_.values;
+  if (values.flight.listen.empty()) return {};
+  if (values.auth.internal_service_key.empty()) {
+    environment_.events.Log({.severity = Severity::kWarning,
+                             .module = kModule,
+                             .message = "auth.internal_service_key is not set: anybody who reaches "
+                                        "flight.listen may write",
+                             .fields = {{"flight", values.flight.listen}}});
+  }
+  parts_->flight_receiver = std::make_unique<FlightReceiver>(
+      *parts_->pipeline, [this](Nanos wait, FlushDone done) { Flush(wait, std::move(done)); },
+      parts_->budget, environment_.clock, environment_.random, environment_.events,
+      FlightReceiverOptions{
+          .default_tenant = values.tenants.default_tenant,
+          .default_dataset = values.tenants.default_dataset,
+          .put_bytes_max = static_cast<std::uint64_t>(values.flight.max_put_bytes),
+          .service_key = values.auth.internal_service_key});
+  SIGNALDB_ASSIGN(parts_->flight,
+                  FlightServer::Start(
+                      *parts_->flight_receiver,
+                      {.listen = values.flight.listen,
+                       .memory_bytes_max = static_cast<std::size_t>(values.memory.budget / 2)}));
   return {};
 }
 
@@ -408,14 +439,16 @@ Status Service::Start(std::stop_token stop) {
   SIGNALDB_TRY(Recover(stop));
   SIGNALDB_TRY(Listen());
   EnterPhase("");
-  environment_.events.Log({.severity = Severity::kInfo,
-                           .module = kModule,
-                           .message = "ready",
-                           .fields = {{"otlp_grpc", parts_->otlp_grpc->address()},
-                                      {"otlp_http", parts_->otlp_http->address()},
-                                      {"admin", parts_->admin->address()},
-                                      {"storage", configuration_.values.storage.warehouse},
-                                      {"log", configuration_.values.log.dir}}});
+  environment_.events.Log(
+      {.severity = Severity::kInfo,
+       .module = kModule,
+       .message = "ready",
+       .fields = {{"otlp_grpc", parts_->otlp_grpc->address()},
+                  {"otlp_http", parts_->otlp_http->address()},
+                  {"flight", parts_->flight ? parts_->flight->address() : "off"},
+                  {"admin", parts_->admin->address()},
+                  {"storage", configuration_.values.storage.warehouse},
+                  {"log", configuration_.values.log.dir}}});
   return {};
 }
 
@@ -430,6 +463,8 @@ Status Service::Stop() {
   environment_.events.Log(
       {.severity = Severity::kInfo, .module = kModule, .message = "draining", .fields = {}});
   if (parts_->receiver != nullptr) parts_->receiver->Drain();
+  if (parts_->flight_receiver != nullptr) parts_->flight_receiver->Drain();
+  if (parts_->flight != nullptr) parts_->flight->Stop(grace());
   if (parts_->otlp_grpc != nullptr) parts_->otlp_grpc->Stop(grace());
   if (parts_->otlp_http != nullptr) parts_->otlp_http->Stop(grace());
   if (parts_->log != nullptr) parts_->log->Close();

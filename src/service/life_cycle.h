@@ -85,6 +85,7 @@ class Service final : public ServiceState {
   [[nodiscard]] Status RecoverFormerIdentity(const LogIdentity& identity, Position last,
                                              std::stop_token stop);
   [[nodiscard]] Status Listen();
+  [[nodiscard]] Status ListenToFlight();
   void EnterPhase(std::string why_not_ready);
 
   const LoadedConfiguration configuration_;

@@ -30,8 +30,9 @@ class Writer:
     def __init__(self, folder, **settings):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.grpc, self.http, self.admin = (f"127.0.0.1:{free_port()}" for _ in range(3))
-        self.settings = {"otlp.grpc_listen": self.grpc, "otlp.http_listen": self.http, "admin.listen": self.admin,
+        self.grpc, self.http, self.flight, self.admin = (f"127.0.0.1:{free_port()}" for _ in range(4))
+        self.settings = {"otlp.grpc_listen": self.grpc, "otlp.http_listen": self.http,
+                         "flight.listen": self.flight, "admin.listen": self.admin,
                          "commit.interval": "500ms", **{k.replace("__", "."): v for k, v in settings.items()}}
         self.process = None
 

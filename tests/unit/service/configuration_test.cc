@@ -90,6 +90,9 @@ const std::map<std::string, std::string, std::less<>>& OtherValues() {
       {"otlp.max_request_bytes", "4MiB"},
       {"otlp.tls_cert_file", "/etc/cert.pem"},
       {"otlp.tls_key_file", "/etc/key.pem"},
+      {"flight.listen", "0.0.0.0:4"},
+      {"flight.max_put_bytes", "4MiB"},
+      {"auth.internal_service_key", "hush"},
       {"admin.listen", "[::1]:3"},
       {"commit.interval", "1s"},
       {"commit.max_uncommitted_rows", "100000"},
@@ -367,8 +370,8 @@ TEST(Configuration, RefusesAFileInOneLineThatNamesPlaceKeyAndWhatWasExpected) {
       {"key of letters that want quotes", "\u01a8 = 1\n", "signaldb.toml:1: not TOML: "},
       {"doubled key", "[commit]\ninterval = \"1s\"\ninterval = \"2s\"\n",
        "signaldb.toml:3: not TOML: "},
-      {"flight", "[flight]\nlisten = \"127.0.0.1:1\"\n",
-       "not supported in this build key=flight.listen"},
+      {"profiles", "[otlp]\nprofiles_enabled = true\n",
+       "not supported in this build key=otlp.profiles_enabled"},
       {"rest", "[schema]\ncatalog_type = \"rest\"\n",
        "the REST catalog is not supported in this build, not \"rest\" key=schema.catalog_type"},
       {"bad postgres uri", "[schema]\ncatalog_uri = \"postgres://u:hunter2%zz@h/d\"\n",
@@ -381,7 +384,7 @@ TEST(Configuration, RefusesAFileInOneLineThatNamesPlaceKeyAndWhatWasExpected) {
        "signaldb.toml:2: S3 is not supported in this build, use file:///path or memory:// "
        "key=storage.dsn"},
       {"empty unknown section", "[comit]\n", "signaldb.toml:1: unknown key"},
-      {"empty foreign section", "[flight]\n", "not supported in this build key=flight"},
+      {"empty foreign section", "[discovery]\n", "do not know of each other key=discovery"},
       {"upstream commit interval", "[writer]\ncommit_interval = \"5s\"\n",
        "signaldb.toml:2: use commit.interval key=writer.commit_interval"},
       {"upstream log", "[wal]\nwal_dir = \".data/wal\"\n", "use log.dir key=wal.wal_dir"},
@@ -479,6 +482,7 @@ TEST(Configuration, FitsDefaultsIntoASmallBudget) {
     const auto loaded = LoadSettings({fmt::format("memory.budget={}", c.budget)});
     ASSERT_THAT(loaded, IsOk()) << c.budget;
     EXPECT_EQ(loaded->values.otlp.max_request_bytes, c.request) << c.budget;
+    EXPECT_EQ(loaded->values.flight.max_put_bytes, c.request) << c.budget;
     EXPECT_EQ(loaded->values.commit.max_uncommitted_bytes, c.uncommitted) << c.budget;
   }
   const auto loaded = LoadSettings({"memory.budget=16MiB", "otlp.max_request_bytes=8MiB"});
@@ -524,7 +528,8 @@ TEST(Configuration, RefusesUnknownVariablesAndSettings) {
                             "environment SIGNALDB__COMMIT__INTERVALL: unknown key, did you mean "
                             "commit.interval? key=commit.intervall"));
   EXPECT_THAT(LoadVariables({{"SIGNALDB__FLIGHT__LISTEN", "x"}}),
-              IsErrorSaying(ErrorKind::kInvalid, "not supported in this build"));
+              IsErrorSaying(ErrorKind::kInvalid, "expected an IP address and a port"));
+  EXPECT_EQ(LoadVariables({{"SIGNALDB__FLIGHT__LISTEN", ""}})->values.flight.listen, "");
   EXPECT_THAT(LoadVariables({{"SIGNALDB__STORAGE__SECRET_ACCESS_KEY", "hunter2"}}),
               IsErrorSaying(ErrorKind::kInvalid, "object stores are not supported"));
   EXPECT_THAT(LoadSettings({"commit.interval"}),
@@ -614,6 +619,11 @@ TEST(Configuration, ShowsNoSecret) {
       LoadSettings({"schema.catalog_type=memory", "schema.catalog_uri=postgres://u:hunter2@h/d"});
   ASSERT_THAT(loaded, IsOk());
   EXPECT_THAT(ShowAsToml(loaded->shown), Not(HasSubstr("hunter2")));
+
+  const auto with_key = LoadSettings({"auth.internal_service_key=hunter2"});
+  ASSERT_THAT(with_key, IsOk());
+  EXPECT_EQ(with_key->values.auth.internal_service_key, "hunter2");
+  EXPECT_THAT(ShowAsToml(with_key->shown), Not(HasSubstr("hunter2")));
 }
 
 TEST(Configuration, ReferenceIsTheOneInTheDocumentation) {

@@ -25,7 +25,8 @@ class LifeCycleTest : public ::testing::Test {
     ConfigurationSources sources;
     sources.working_directory = folder.path();
     sources.settings = {"otlp.grpc_listen=127.0.0.1:0", "otlp.http_listen=127.0.0.1:0",
-                        "admin.listen=127.0.0.1:0", "shutdown.deadline=5s"};
+                        "flight.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0",
+                        "shutdown.deadline=5s"};
     sources.settings.insert(sources.settings.end(), more.begin(), more.end());
     auto loaded = LoadConfiguration(sources);
     EXPECT_THAT(loaded, IsOk());
@@ -96,7 +97,8 @@ TEST_F(LifeCycleTest, LeavesCleanlyWhereverTheStartFails) {
   auto taken = Listen("127.0.0.1:0", 1);
   ASSERT_THAT(taken, IsOk());
   const std::string busy = "127.0.0.1:" + std::to_string(taken->port);
-  for (const char* key : {"admin.listen=", "otlp.http_listen=", "otlp.grpc_listen="}) {
+  for (const char* key :
+       {"admin.listen=", "otlp.http_listen=", "otlp.grpc_listen=", "flight.listen="}) {
     SCOPED_TRACE(key);
     auto service = Make({key + busy});
     EXPECT_THAT(service->Start({}), IsError(ErrorKind::kUnavailable));
