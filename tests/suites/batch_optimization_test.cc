@@ -1,3 +1,7 @@
+#include <atomic>
+#include <chrono>
+#include <thread>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -237,6 +241,104 @@ TEST(BatchOptimization, RefusesConfigurationsThatCannotWork) {
   EXPECT_THAT(writer->SetPoolConfig({.max_connections = 20}), IsOk());
   EXPECT_EQ(writer->pool_config().max_connections, 20);
   EXPECT_THAT(writer->WriteBatch(EventBatch(0, 1)), IsOk());
+}
+
+// What another writer of the same store has in encoding, until it dies.
+struct Neighbour {
+  Neighbour(WriterWorld& world, std::int64_t bytes)
+      : share(world.store->parts().encoding_room, {.limit_bytes = bytes},
+              *world.store->parts().clock, events),
+        hold(share.Take(bytes)) {}
+
+  NullEventListener events;
+  EncodingShare share;
+  Result<EncodingShare::Hold> hold;
+};
+
+TEST(BatchOptimization, AMemoryLimitMakesSmallerSlices) {
+  WriterWorld world;
+  world.config.memory.limit_bytes = 10'000;
+  const auto writer = world.OpenWriter();
+  EXPECT_THAT(writer->WriteBatch(EventBatch(0, 2'000)), IsOk());
+  EXPECT_GT(RowGroups(world).size(), 2U);
+  EXPECT_EQ(world.Read(), EventRows(0, 2'000));
+  EXPECT_THAT(writer->WriteBatch(EventBatch(0, 1, std::string(20'000, 'x'))),
+              IsErrorSaying(ErrorKind::kInvalid, "limit_bytes=10000"));
+}
+
+TEST(BatchOptimization, WithoutRoomAWriteFailsAtOnceIfConfiguredSo) {
+  WriterWorld world;
+  world.config.memory = {.limit_bytes = 100'000,
+                         .when_exhausted = MemoryConfig::WhenExhausted::kFail};
+  const auto totals = std::make_shared<MetricTotals>();
+  world.config.metrics = totals;
+  const auto writer = world.OpenWriter();
+  const auto id = writer->BeginTransaction();
+  ASSERT_THAT(writer->WriteBatch(EventBatch(0, 10)), IsOk());
+  const auto files = world.DataFiles();
+  {
+    const Neighbour neighbour(world, 99'999);
+    EXPECT_THAT(writer->WriteBatch(EventBatch(10, 10)),
+                IsErrorSaying(ErrorKind::kUnavailable, "limit_bytes=100000"));
+  }
+  EXPECT_EQ(totals->Value("signaldb_writer_write_retries_total", {{"reason", "unavailable"}}), 0);
+  EXPECT_EQ(totals->Value("signaldb_writer_encoding_waits_total", {{"outcome", "refused"}}), 1);
+  EXPECT_EQ(world.DataFiles(), files);
+  EXPECT_THAT(writer->WriteBatch(EventBatch(10, 10)), IsOk());
+  EXPECT_THAT(writer->CommitTransaction(*id), IsOk());
+  EXPECT_EQ(world.Read(), EventRows(0, 20));
+}
+
+TEST(BatchOptimization, WithoutRoomAWriteWaitsForOthers) {
+  WriterWorld world;
+  world.config.memory.limit_bytes = 100'000;
+  const auto writer = world.OpenWriter();
+  auto neighbour = std::make_unique<Neighbour>(world, 100'000);
+  std::atomic<bool> done = false;
+  std::jthread other([&] {
+    EXPECT_THAT(writer->WriteBatch(EventBatch(0, 10)), IsOk());
+    done = true;
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_FALSE(done);
+  neighbour.reset();
+  other.join();
+  EXPECT_EQ(world.Read(), EventRows(0, 10));
+}
+
+TEST(BatchOptimization, SizesAndTimesAreTold) {
+  WriterWorld world;
+  const auto totals = std::make_shared<MetricTotals>();
+  world.config.metrics = totals;
+  const auto writer = world.OpenWriter();
+  ASSERT_THAT(writer->WriteBatch(EventBatch(0, 5)), IsOk());
+  ASSERT_THAT(writer->WriteBatch(EventBatch(5, 100)), IsOk());
+  for (const MetricSample& sample : totals->Snapshot()) {
+    if (sample.name != "signaldb_writer_batch_rows") continue;
+    EXPECT_EQ(sample.kind, MetricSample::Kind::kHistogram);
+    EXPECT_EQ(sample.value, 105);
+    EXPECT_EQ(sample.count, 2U);
+    EXPECT_EQ(sample.buckets.at(1), (std::pair<double, std::uint64_t>(4, 0)));
+    EXPECT_EQ(sample.buckets.at(2), (std::pair<double, std::uint64_t>(16, 1)));
+    EXPECT_EQ(sample.buckets.back().second, 2U);
+    EXPECT_THAT(sample.help, HasSubstr("Rows of one table"));
+  }
+  for (const char* const metric : {"batch_rows", "batch_bytes", "encode_duration_seconds",
+                                   "commit_duration_seconds", "data_file_bytes"}) {
+    EXPECT_EQ(totals->Value(std::string("signaldb_writer_") + metric), 2) << metric;
+  }
+  EXPECT_EQ(totals->Value("signaldb_writer_transactions_total", {{"outcome", "committed"}}), 2);
+}
+
+TEST(MetricTotals, KeepsNoMoreLabelSetsThanItsLimit) {
+  MetricTotals totals;
+  for (std::size_t i = 0; i < MetricTotals::kLabelSetsMax + 10; ++i) {
+    const std::string value = std::to_string(i);
+    const std::pair<std::string_view, std::string_view> label("table", value);
+    totals.Count("signaldb_writer_commits_total", 1, {&label, 1});
+  }
+  EXPECT_THAT(totals.Snapshot(), SizeIs(MetricTotals::kLabelSetsMax + 1));
+  EXPECT_EQ(totals.Value("signaldb_writer_commits_total", {{"table", "other"}}), 10);
 }
 
 }  // namespace

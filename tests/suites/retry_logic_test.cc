@@ -136,5 +136,35 @@ TEST(RetryLogic, RefusesConfigurationsThatCannotWork) {
   EXPECT_THAT(writer->SetRetryConfig({}), IsErrorSaying(ErrorKind::kInvalid, *id));
 }
 
+TEST(RetryLogic, AttemptsDelaysAndLateSuccessesAreTold) {
+  WriterWorld world;
+  const auto totals = std::make_shared<MetricTotals>();
+  world.config.metrics = totals;
+  const auto told = [&](const std::string& metric,
+                        const std::vector<std::pair<std::string, std::string>>& labels = {}) {
+    return totals->Value("signaldb_writer_" + metric, labels);
+  };
+  const auto writer = world.OpenWriter();
+  world.store->catalog->Script({CommitFault::kConflict, CommitFault::kOutage});
+  EXPECT_THAT(writer->WriteBatch(EventBatch(0, 1)), IsOk());
+  EXPECT_EQ(told("commit_retries_total", {{"reason", "conflict"}}), 1);
+  EXPECT_EQ(told("commit_retries_total", {{"reason", "unavailable"}}), 1);
+  EXPECT_EQ(told("retry_success_total"), 1);
+  EXPECT_EQ(told("retry_backoff_seconds"), 2);
+  world.store->io->Arm(1, FaultMoment::kBefore);
+  EXPECT_THAT(writer->WriteBatch(EventBatch(1, 1)), IsOk());
+  EXPECT_EQ(told("write_retries_total", {{"reason", "unavailable"}}), 1);
+  EXPECT_EQ(told("retry_success_total"), 2);
+  EXPECT_EQ(told("retry_backoff_seconds"), 3);
+  for (const MetricSample& sample : totals->Snapshot()) {
+    // The clock stands still but for the waits: those of 100, 200 and 100 ms, by jitter.
+    if (sample.name != "signaldb_writer_retry_backoff_seconds") continue;
+    EXPECT_GE(sample.value, 0.2);
+    EXPECT_LE(sample.value, 0.4);
+  }
+  EXPECT_EQ(told("commits_total", {{"outcome", "applied"}}), 2);
+  EXPECT_EQ(told("commit_duration_seconds"), 2);
+}
+
 }  // namespace
 }  // namespace signaldb
