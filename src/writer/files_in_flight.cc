@@ -99,6 +99,14 @@ Result<std::set<std::string>> FilesOfAllSnapshots(FileIo& io, const TableMetadat
   return files;
 }
 
+/// Whoever looks at a journal may find that its owner, as it closed, or another recovery has
+/// removed its files since they were listed: the lock may then be one on a file without a name.
+Status RemoveIfThere(FileSystem& files, const std::string& path) {
+  Status removed = files.Remove(path);
+  if (!removed.has_value() && removed.error().kind == ErrorKind::kNotFound) return {};
+  return removed;
+}
+
 class Recovery {
  public:
   Recovery(EventListener& events, TableCommitter& committer, FileIo& io, std::stop_token stop)
@@ -265,9 +273,9 @@ Status RecoverFilesInFlight(FileSystem& files, EventListener& events, const std:
     }
     if (leftovers.has_value()) {
       for (const Leftover& leftover : *leftovers) SIGNALDB_TRY(recovery.Settle(leftover, name));
-      SIGNALDB_TRY(files.Remove(stem + std::string(kJournalSuffix)));
+      SIGNALDB_TRY(RemoveIfThere(files, stem + std::string(kJournalSuffix)));
     }
-    SIGNALDB_TRY(files.Remove(stem + std::string(kLockSuffix)));
+    SIGNALDB_TRY(RemoveIfThere(files, stem + std::string(kLockSuffix)));
   }
   return {};
 }

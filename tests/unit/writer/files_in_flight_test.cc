@@ -162,6 +162,45 @@ TEST_F(FilesInFlightTest, WhatCannotBeSettledNowIsSettledLater) {
   EXPECT_THAT(DataFiles(), IsEmpty());
 }
 
+// A file system on which somebody else removes each file just before we do.
+class Overtaken final : public FileSystem {
+ public:
+  explicit Overtaken(FileSystem& files) : files_(files) {}
+  Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
+    return files_.Open(path, mode);
+  }
+  Status Rename(const std::string& from, const std::string& to) override {
+    return files_.Rename(from, to);
+  }
+  Status Remove(const std::string& path) override {
+    std::ignore = files_.Remove(path);
+    return files_.Remove(path);
+  }
+  Status MakeDirs(const std::string& path) override { return files_.MakeDirs(path); }
+  Status SyncDir(const std::string& path) override { return files_.SyncDir(path); }
+  Result<std::vector<DirEntry>> List(const std::string& path) override { return files_.List(path); }
+  Result<std::optional<DirEntry>> Stat(const std::string& path) override {
+    return files_.Stat(path);
+  }
+  Result<std::unique_ptr<FileLock>> Lock(const std::string& path) override {
+    return files_.Lock(path);
+  }
+
+ private:
+  FileSystem& files_;
+};
+
+TEST_F(FilesInFlightTest, RecoveriesThatOvertakeEachOtherAreFine) {
+  auto journal = Open();
+  EXPECT_THAT(Note(*journal, "t1", {Names("a", 1)}), IsOk());
+  PutFile("a-0.parquet");
+  Crash(journal);
+  Overtaken files(files_);
+  EXPECT_THAT(RecoverFilesInFlight(files, events_, kDir, world_.committer, world_.io, {}), IsOk());
+  EXPECT_THAT(DataFiles(), IsEmpty());
+  EXPECT_THAT(Journals(), IsEmpty());
+}
+
 TEST_F(FilesInFlightTest, NoteFailsIfItIsNotDurable) {
   auto journal = Open();
   files_.Arm({.effect = testing::FaultEffect::kErrorBefore, .only = testing::FileOperation::kSync});
