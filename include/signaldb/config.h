@@ -7,6 +7,7 @@
 #include <string>
 
 #include "signaldb/metrics.h"
+#include "signaldb/result.h"
 #include "signaldb/retry_config.h"
 
 namespace signaldb {
@@ -70,6 +71,9 @@ struct Configuration {
     std::string catalog_uri = "sqlite::memory:";
     std::string catalog_name = "signaldb";  ///< Other tools must use the same one.
   } schema;
+  struct Storage {
+    std::string dsn = "memory://";  ///< For ObjectStore::Open, which the program calls.
+  } storage;
   BatchOptimizationConfig batch;
   MemoryConfig memory;
   CatalogPoolConfig catalog_pool;
@@ -81,6 +85,17 @@ struct Configuration {
   std::function<void(const std::string& line)> on_log;
   /// Gets every metric. Null: none are kept. Writers may share one.
   std::shared_ptr<MetricListener> metrics;
+
+  /// The defaults, changed by environment variables: SIGNALDB_SCHEMA_CATALOG_TYPE,
+  /// SIGNALDB_SCHEMA_CATALOG_URI, SIGNALDB_STORAGE_DSN, and for every field here
+  /// SIGNALDB__SECTION__FIELD, which is stronger: SIGNALDB__RETRY__MAX_DELAY=10s,
+  /// SIGNALDB__MEMORY__LIMIT_BYTES=256MiB, SIGNALDB__MEMORY__WHEN_EXHAUSTED=fail.
+  /// `environment` is a list as `environ` is; null: that of the process.
+  ///
+  /// Errors: kInvalid (a value that cannot be; a SIGNALDB__ variable that the library does not
+  /// have, those of the service among them; names it).
+  [[nodiscard]] static Result<Configuration> FromEnvironment(
+      const char* const* environment = nullptr);
 };
 
 }  // namespace signaldb

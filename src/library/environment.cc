@@ -1,0 +1,239 @@
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "library/check_config.h"
+#include "signaldb/config.h"
+
+namespace signaldb {
+
+namespace {
+
+using C = Configuration;
+using std::chrono::milliseconds;
+
+constexpr std::string_view kPrefix = "SIGNALDB__";
+
+struct NamedVariable {
+  std::string_view variable;
+  std::string_view key;
+};
+/// Weaker than the SIGNALDB__ forms, as in the service.
+constexpr auto kNamedVariables =
+    std::to_array<NamedVariable>({{"SIGNALDB_SCHEMA_CATALOG_TYPE", "schema.catalog_type"},
+                                  {"SIGNALDB_SCHEMA_CATALOG_URI", "schema.catalog_uri"},
+                                  {"SIGNALDB_STORAGE_DSN", "storage.dsn"}});
+
+/// Whole numbers in bytes may have a unit: "64MiB".
+struct Bytes {
+  std::int64_t& (*field)(C&);
+};
+
+using KeyField =
+    std::variant<std::string& (*)(C&), std::int64_t& (*)(C&), int& (*)(C&), double& (*)(C&),
+                 bool& (*)(C&), milliseconds& (*)(C&), Bytes, MemoryConfig::WhenExhausted& (*)(C&)>;
+
+struct Key {
+  std::string_view name;
+  KeyField field;
+};
+
+const auto kKeys = std::to_array<Key>({
+    {"schema.catalog_type", +[](C& c) -> std::string& { return c.schema.catalog_type; }},
+    {"schema.catalog_uri", +[](C& c) -> std::string& { return c.schema.catalog_uri; }},
+    {"schema.catalog_name", +[](C& c) -> std::string& { return c.schema.catalog_name; }},
+    {"storage.dsn", +[](C& c) -> std::string& { return c.storage.dsn; }},
+    {"batch.max_rows_per_batch", +[](C& c) -> std::int64_t& { return c.batch.max_rows_per_batch; }},
+    {"batch.max_memory_per_batch_bytes",
+     Bytes{[](C& c) -> std::int64_t& { return c.batch.max_memory_per_batch_bytes; }}},
+    {"batch.enable_auto_split", +[](C& c) -> bool& { return c.batch.enable_auto_split; }},
+    {"batch.target_concurrent_batches",
+     +[](C& c) -> int& { return c.batch.target_concurrent_batches; }},
+    {"batch.enable_catalog_caching", +[](C& c) -> bool& { return c.batch.enable_catalog_caching; }},
+    {"batch.catalog_cache_ttl_seconds",
+     +[](C& c) -> std::int64_t& { return c.batch.catalog_cache_ttl_seconds; }},
+    {"memory.limit_bytes", Bytes{[](C& c) -> std::int64_t& { return c.memory.limit_bytes; }}},
+    {"memory.when_exhausted",
+     +[](C& c) -> MemoryConfig::WhenExhausted& { return c.memory.when_exhausted; }},
+    {"memory.wait_timeout", +[](C& c) -> milliseconds& { return c.memory.wait_timeout; }},
+    {"catalog_pool.min_connections", +[](C& c) -> int& { return c.catalog_pool.min_connections; }},
+    {"catalog_pool.max_connections", +[](C& c) -> int& { return c.catalog_pool.max_connections; }},
+    {"catalog_pool.connection_timeout_ms",
+     +[](C& c) -> std::int64_t& { return c.catalog_pool.connection_timeout_ms; }},
+    {"catalog_pool.idle_timeout_seconds",
+     +[](C& c) -> std::int64_t& { return c.catalog_pool.idle_timeout_seconds; }},
+    {"catalog_pool.max_lifetime_seconds",
+     +[](C& c) -> std::int64_t& { return c.catalog_pool.max_lifetime_seconds; }},
+    {"retry.max_attempts", +[](C& c) -> int& { return c.retry.max_attempts; }},
+    {"retry.initial_delay", +[](C& c) -> milliseconds& { return c.retry.initial_delay; }},
+    {"retry.max_delay", +[](C& c) -> milliseconds& { return c.retry.max_delay; }},
+    {"retry.backoff_multiplier", +[](C& c) -> double& { return c.retry.backoff_multiplier; }},
+});
+
+std::unexpected<Error> Expected(std::string_view what) {
+  return Fail(ErrorKind::kInvalid, fmt::format("expected {}", what));
+}
+
+/// A number, and what stands behind it.
+template <typename Number>
+Result<std::pair<Number, std::string_view>> TakeNumber(std::string_view text,
+                                                       std::string_view expected) {
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{}) return Expected(expected);
+  return std::pair(number, text.substr(static_cast<std::size_t>(end - text.data())));
+}
+
+struct Unit {
+  std::string_view name;
+  std::int64_t factor;
+};
+
+/// A whole number with one of `units` behind it.
+template <std::size_t N>
+Result<std::int64_t> WholeOf(std::string_view text, const std::array<Unit, N>& units,
+                             std::string_view expected) {
+  SIGNALDB_ASSIGN(const auto number, TakeNumber<std::int64_t>(text, expected));
+  for (const auto& [name, factor] : units) {
+    if (number.second != name) continue;
+    const std::int64_t most = std::numeric_limits<std::int64_t>::max() / factor;
+    if (number.first > most || number.first < -most) break;
+    return number.first * factor;
+  }
+  return Expected(expected);
+}
+
+class SetFrom {
+ public:
+  SetFrom(std::string_view text, C& into) : text_(text), into_(into) {}
+
+  Status operator()(std::string& (*field)(C&)) const {
+    field(into_) = text_;
+    return {};
+  }
+  Status operator()(std::int64_t& (*field)(C&)) const {
+    SIGNALDB_ASSIGN(field(into_), WholeOf(text_, kBare, "a whole number"));
+    return {};
+  }
+  Status operator()(int& (*field)(C&)) const {
+    SIGNALDB_ASSIGN(const std::int64_t value, WholeOf(text_, kBare, "a whole number"));
+    if (!std::in_range<int>(value)) return Expected("a smaller number");
+    field(into_) = static_cast<int>(value);
+    return {};
+  }
+  Status operator()(Bytes bytes) const {
+    SIGNALDB_ASSIGN(bytes.field(into_), WholeOf(text_, kBytes, "bytes, such as 64MiB"));
+    return {};
+  }
+  Status operator()(milliseconds& (*field)(C&)) const {
+    constexpr std::string_view kExpected = "a time with its unit, such as 100ms, 5s, 2m or 1h";
+    SIGNALDB_ASSIGN(const std::int64_t value, WholeOf(text_, kTimes, kExpected));
+    field(into_) = milliseconds(value);
+    return {};
+  }
+  Status operator()(double& (*field)(C&)) const {
+    SIGNALDB_ASSIGN(const auto number, TakeNumber<double>(text_, "a number"));
+    if (!number.second.empty() || !std::isfinite(number.first)) return Expected("a number");
+    field(into_) = number.first;
+    return {};
+  }
+  Status operator()(bool& (*field)(C&)) const {
+    if (text_ != "true" && text_ != "false") return Expected("true or false");
+    field(into_) = text_ == "true";
+    return {};
+  }
+  Status operator()(MemoryConfig::WhenExhausted& (*field)(C&)) const {
+    if (text_ != "wait" && text_ != "fail") return Expected("wait or fail");
+    field(into_) =
+        text_ == "wait" ? MemoryConfig::WhenExhausted::kWait : MemoryConfig::WhenExhausted::kFail;
+    return {};
+  }
+
+ private:
+  static constexpr auto kBare = std::to_array<Unit>({{"", 1}});
+  static constexpr auto kBytes = std::to_array<Unit>({{"", 1},
+                                                      {"B", 1},
+                                                      {"KB", 1'000},
+                                                      {"MB", 1'000'000},
+                                                      {"GB", 1'000'000'000},
+                                                      {"KiB", 1 << 10},
+                                                      {"MiB", 1 << 20},
+                                                      {"GiB", 1 << 30}});
+  static constexpr auto kTimes = std::to_array<Unit>(
+      {{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}});
+
+  std::string_view text_;
+  C& into_;
+};
+
+/// "BATCH__MAX_ROWS_PER_BATCH" -> "batch.max_rows_per_batch".
+std::string KeyOf(std::string_view rest) {
+  std::string key;
+  for (std::size_t i = 0; i < rest.size(); ++i) {
+    if (rest.substr(i, 2) == "__") {
+      key += '.';
+      ++i;
+    } else {
+      key += static_cast<char>(std::tolower(static_cast<unsigned char>(rest[i])));
+    }
+  }
+  return key;
+}
+
+std::unexpected<Error> UnknownKey(std::string_view variable, std::string_view key) {
+  const std::string_view section = key.substr(0, key.find('.') + 1);
+  std::string known;
+  for (const Key& other : kKeys) {
+    if (!section.empty() && !other.name.starts_with(section)) continue;
+    known += known.empty() ? "" : ", ";
+    known += other.name;
+  }
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("the library has no such key{}{} key={} variable={}",
+                          known.empty() ? ", nor its section" : "; it has ", known, key, variable));
+}
+
+Status Set(C& config, std::string_view variable, std::string_view key, std::string_view text) {
+  for (const Key& known : kKeys) {
+    if (known.name != key) continue;
+    const Status set = std::visit(SetFrom(text, config), known.field);
+    if (set.has_value()) return {};
+    return Fail(ErrorKind::kInvalid, fmt::format("{} key={} variable={} value=\"{}\"",
+                                                 set.error().message, key, variable, text));
+  }
+  return UnknownKey(variable, key);
+}
+
+}  // namespace
+
+Result<Configuration> Configuration::FromEnvironment(const char* const* environment) {
+  std::map<std::string_view, std::string_view> variables;
+  for (const char* const* at = environment == nullptr ? environ : environment; *at != nullptr;
+       ++at) {
+    const std::string_view line(*at);
+    const std::size_t equals = line.find('=');
+    if (equals != line.npos) variables.emplace(line.substr(0, equals), line.substr(equals + 1));
+  }
+  Configuration config;
+  for (const auto& [variable, key] : kNamedVariables) {
+    const auto found = variables.find(variable);
+    if (found != variables.end()) SIGNALDB_TRY(Set(config, variable, key, found->second));
+  }
+  for (const auto& [variable, text] : variables) {
+    if (!variable.starts_with(kPrefix)) continue;
+    SIGNALDB_TRY(Set(config, variable, KeyOf(variable.substr(kPrefix.size())), text));
+  }
+  SIGNALDB_TRY(CheckConfig(config));
+  return config;
+}
+
+}  // namespace signaldb
