@@ -16,6 +16,7 @@ signaldb::Status Run(const std::string& folder) {
   SIGNALDB_ASSIGN(const auto object_store,
                   signaldb::ObjectStore::Open("file://" + folder + "/tables"));
 
+  // snippet: pool
   // Configure connection pooling
   const signaldb::CatalogPoolConfig pool_config = {
       .min_connections = 5,
@@ -29,7 +30,9 @@ signaldb::Status Run(const std::string& folder) {
   SIGNALDB_ASSIGN(const auto writer, signaldb::CreateIcebergWriterWithPool(
                                          config, object_store, "my_tenant", "my_dataset",
                                          "metrics_gauge", pool_config));
+  // end of snippet
 
+  // snippet: tuning
   // Configure batch optimization
   const signaldb::BatchOptimizationConfig batch_config = {
       .max_rows_per_batch = 100'000,                    // Larger batches
@@ -49,6 +52,7 @@ signaldb::Status Run(const std::string& folder) {
       .backoff_multiplier = 2.5,
   };
   SIGNALDB_TRY(writer->SetRetryConfig(retry_config));
+  // end of snippet
 
   SIGNALDB_TRY(writer->WriteBatch(MakeGaugeBatch(250'000)));
   std::printf("wrote 250000 rows to %s under %s\n", writer->table_name().c_str(), folder.c_str());

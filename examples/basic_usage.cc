@@ -9,6 +9,7 @@
 #include "signaldb/iceberg_table_writer.h"
 
 signaldb::Status Run() {
+  // snippet: basic
   const signaldb::Configuration config;
   const auto object_store = std::make_shared<signaldb::InMemory>();
 
@@ -18,6 +19,7 @@ signaldb::Status Run() {
 
   // Rows are split, sorted, and visible in one snapshot when this returns.
   SIGNALDB_TRY(writer->WriteBatch(MakeGaugeBatch(1'000)));
+  // end of snippet
 
   SIGNALDB_ASSIGN(const auto files, object_store->List());
   std::printf("wrote 1000 rows to %s, %zu files\n", writer->table_name().c_str(), files.size());

@@ -15,6 +15,7 @@ signaldb::Status Run() {
                                                 "my_tenant", "my_dataset", "metrics_gauge"));
   SIGNALDB_TRY(writer->WriteBatch(MakeGaugeBatch(1'000)));
 
+  // snippet: cache
   // Check catalog cache status
   if (const auto info = writer->CatalogCacheInfo()) {
     const auto& [age_seconds, is_expired] = *info;
@@ -33,6 +34,7 @@ signaldb::Status Run() {
 
   // Clear cache if needed
   writer->ClearCatalogCache();
+  // end of snippet
   return {};
 }
 

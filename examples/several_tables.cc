@@ -19,6 +19,7 @@ signaldb::Status Run() {
   const signaldb::Configuration config;
   const auto object_store = std::make_shared<signaldb::InMemory>();
 
+  // snippet: several
   signaldb::TableOptions orders_table;
   orders_table.schema = arrow::schema({arrow::field("order_id", arrow::int64(), false)});
   orders_table.partition_by = {{.column = "order_id", .transform = "bucket[4]", .name = ""}};
@@ -39,6 +40,7 @@ signaldb::Status Run() {
   SIGNALDB_TRY(transaction->WriteBatch(*orders, Column("order_id", 1)));
   SIGNALDB_TRY(transaction->WriteBatch(*payments, Column("payment_id", 7)));
   SIGNALDB_TRY(transaction->Commit());
+  // end of snippet
   std::printf("an order and its payment, or neither\n");
   return {};
 }

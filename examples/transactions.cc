@@ -18,6 +18,7 @@ signaldb::Status Run() {
   const auto batch2 = MakeGaugeBatch(200);
   const auto batch3 = MakeGaugeBatch(300);
 
+  // snippet: transactions
   // Manual transaction management
   SIGNALDB_ASSIGN(const std::string transaction_id, writer->BeginTransaction());
 
@@ -36,6 +37,7 @@ signaldb::Status Run() {
 
   // Automatic transactional batch writing
   SIGNALDB_TRY(writer->WriteBatches({batch1, batch2, batch3}));  // Wrapped in a transaction
+  // end of snippet
 
   std::printf("two transactions committed, one rolled back\n");
   return {};

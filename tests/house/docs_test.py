@@ -8,6 +8,7 @@
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,6 +50,24 @@ def unlisted_metrics(document, source):
     yield from (f"docs/reference/metrics.md: remove the line {row}" for row in have if row not in want)
 
 
+def snippet(source, name):
+    """The lines of an example between `// snippet: NAME` and `// end of snippet`, shifted to the left."""
+    found = re.search(rf"^ *// snippet: {name}\n(.*?)^ *// end of snippet$", source, flags=re.DOTALL | re.MULTILINE)
+    return textwrap.dedent(found[1]) if found else None
+
+
+def wrong_quotes(path, text, root):
+    """Blocks of C++ stand behind `<!-- FILE NAME -->` and repeat that snippet of the file."""
+    for before, code in re.findall(r"([^\n]*)\n```cpp\n(.*?)```", text, flags=re.DOTALL):
+        named = re.fullmatch(r"<!-- (\S+) (\S+) -->", before)
+        if not named:
+            yield f"{path}: name the file and the snippet that this is from, as <!-- FILE NAME -->: {code.splitlines()[0]}"
+        elif not (root / named[1]).exists():
+            yield f"{path}: there is no {named[1]}"
+        elif snippet((root / named[1]).read_text(), named[2]) != code:
+            yield f"{path}: the text is not the snippet {named[2]} of {named[1]}"
+
+
 def wrong_defaults(readme, reference):
     """Rows `| `section.key` | variable | `default` |` of README.md that the configuration reference does not know so."""
     defaults, section = {}, ""
@@ -66,6 +85,7 @@ def check():
     names = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
     for name in names:
         yield from broken_links(name, (ROOT / name).read_text(), ROOT)
+        yield from wrong_quotes(name, (ROOT / name).read_text(), ROOT)
     reference = ROOT / "docs/reference"
     yield from unlisted_metrics((reference / "metrics.md").read_text(), (ROOT / "src/base/metric_names.h").read_text())
     yield from wrong_defaults((ROOT / "README.md").read_text(), (reference / "configuration.md").read_text())
@@ -74,6 +94,8 @@ def check():
 def self_test():
     metric = '{"signaldb_writer_a", MetricType::kGauge,\n "One "\n "thing."}'
     row = "| `signaldb_writer_a` | gauge | One thing. |"
+    quote = "<!-- examples/basic_usage.cc basic -->\n```cpp\n{}```\n"
+    basic = snippet((ROOT / "examples/basic_usage.cc").read_text(), "basic")
     reference = "## log\n| `dir` | path | `here` | Where. |"
     samples = [
         (broken_links, ("README.md", "[a](STYLE.md) [b](#part) `[c](no.md)`\n# Part", ROOT), 0),
@@ -84,6 +106,11 @@ def self_test():
         (unlisted_metrics, (row, metric), 0),
         (unlisted_metrics, ("", metric), 1),
         (unlisted_metrics, (row + "\n| `signaldb_writer_b` | gauge | Gone. |", metric), 1),
+        (wrong_quotes, ("README.md", quote.format(basic), ROOT), 0),
+        (wrong_quotes, ("README.md", quote.format(basic.replace("config", "c")), ROOT), 1),
+        (wrong_quotes, ("README.md", quote.format(basic).replace(" basic ", " other "), ROOT), 1),
+        (wrong_quotes, ("README.md", quote.format(basic).replace("basic_usage", "none"), ROOT), 1),
+        (wrong_quotes, ("README.md", "Text\n```cpp\nint x;\n```\n", ROOT), 1),
         (wrong_defaults, ("| `log.dir` | `X` | `here` |", reference), 0),
         (wrong_defaults, ("| `log.dir` | `X` | `there` |", reference), 1),
     ]
