@@ -189,6 +189,11 @@ constexpr auto kKeys = std::to_array<BlockKey>({
     {{"kafka.topics.dataset", kText, "", kDatasetHelp,
       +[](C& c) -> std::string& { return Topic(c).dataset; }},
      CheckNameOrEmpty},
+    {{"kafka.topics.incarnation", kName, "0",
+      "Change it when the topic was deleted and made anew: offsets start at 0 again, and would "
+      "pass "
+      "for messages that the tables have.",
+      +[](C& c) -> std::string& { return Topic(c).incarnation; }}},
     {{"nats.name", kText, "",
       "How the source is called in logs, metrics and `/readyz`; unique. None: `nats`, `nats-2`, …",
       +[](C& c) -> std::string& { return Nats(c).name; }},

@@ -25,6 +25,7 @@ struct SourceRoute {
   std::string tenant;        ///< Empty: tenants.default_tenant.
   std::string dataset_from;  ///< As `tenant_from`.
   std::string dataset;       ///< Empty: tenants.default_dataset.
+  std::string incarnation;   ///< Of a topic; unused for subjects.
 };
 
 struct KafkaBlock {
