@@ -33,7 +33,7 @@ inline constexpr auto kSizeBuckets = [] {
 /// Every metric there is.
 inline constexpr auto kMetrics = std::to_array<MetricDefinition>({
     {"signaldb_writer_requests_total", MetricType::kCounter,
-     "Requests answered, by source (otlp_grpc, otlp_http), signal and outcome."},
+     "Requests answered, by source (otlp_grpc, otlp_http, flight), signal and outcome."},
     {"signaldb_writer_request_duration_seconds", MetricType::kHistogram,
      "Time from the last byte of a request to its answer, by source."},
     {"signaldb_writer_records_total", MetricType::kCounter,
@@ -43,7 +43,8 @@ inline constexpr auto kMetrics = std::to_array<MetricDefinition>({
     {"signaldb_writer_clamped_timestamps_total", MetricType::kCounter,
      "Event times replaced by the receive time, by signal and reason (zero, past, future)."},
     {"signaldb_writer_decode_notes_total", MetricType::kCounter,
-     "Oddities stored as sent, by signal and kind (zero_id, duplicate_attribute_key, ...)."},
+     "Oddities stored as sent, by signal and kind (zero_id, duplicate_attribute_key, "
+     "unmapped_field, ...)."},
     {"signaldb_writer_memory_budget_bytes", MetricType::kGauge,
      "Bytes that messages in flight may hold: half of memory.budget."},
     {"signaldb_writer_memory_used_bytes", MetricType::kGauge,
@@ -100,7 +101,7 @@ inline constexpr auto kMetrics = std::to_array<MetricDefinition>({
     {"signaldb_writer_retry_success_total", MetricType::kCounter,
      "Operations that succeeded after at least one retry."},
     {"signaldb_writer_dedupe_hits_total", MetricType::kCounter,
-     "Messages skipped because their table already covers their position."},
+     "Messages skipped because they are stored already, by their position or their wal_entry_id."},
     {"signaldb_writer_poison_messages_total", MetricType::kCounter,
      "Messages set aside because they can never be written, by reason."},
     {"signaldb_writer_dead_letters_total", MetricType::kCounter,

@@ -221,6 +221,7 @@ Result<FlightReceiver::Target> FlightReceiver::TargetOf(const FlightPut& put) co
 }
 
 void FlightReceiver::Submit(FlightPut put, Reply reply) {
+  put.started = clock_.MonotonicNow();  // What comes before is the sender's time.
   const auto refuse = [&](std::string_view signal, FlightAnswer answer) {
     End(put, signal, answer);
     reply(std::move(answer));
