@@ -97,6 +97,7 @@ int RunUntilSignal(LoadedConfiguration configuration) {
     }
   }
   finished = true;
+  // NOLINTNEXTLINE(bugprone-bad-signal-to-kill-thread): it is blocked, and waited for over there.
   pthread_kill(signals.native_handle(), SIGTERM);
   return exit_code;
 }

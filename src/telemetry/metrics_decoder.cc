@@ -288,6 +288,7 @@ bool MetricsDecoder::NumberPoint(NumberRows& rows, std::string_view bytes) {
   return EndPoint(rows, point);
 }
 
+// NOLINTNEXTLINE(readability-function-size): a table of cases.
 bool MetricsDecoder::HistogramPoint(std::string_view bytes) {
   auto& rows = histogram_;
   PointValues point;
@@ -364,6 +365,7 @@ bool MetricsDecoder::HistogramPoint(std::string_view bytes) {
          session_.CheckText(rows.explicit_bounds.bytes()) && EndPoint(rows, point);
 }
 
+// NOLINTNEXTLINE(readability-function-size): a table of cases.
 bool MetricsDecoder::ExponentialHistogramPoint(std::string_view bytes) {
   auto& rows = exponential_histogram_;
   auto& joined = session_.renderer.joined();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include <arrow/array/data.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 

@@ -40,7 +40,7 @@ std::optional<double> ParseDouble(std::string_view text) {
   }
   double value = 0;
   const char* const end = text.data() + text.size();
-  const auto [stopped, error] = std::from_chars(text.data(), end, value);
+  const auto [stopped, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (stopped != end) return std::nullopt;
   if (error == std::errc()) return value;
   if (error != std::errc::result_out_of_range) return std::nullopt;
@@ -54,7 +54,7 @@ template <typename T>
 std::optional<T> ParseInteger(std::string_view text) {
   T value = 0;
   const char* const end = text.data() + text.size();
-  const auto [stopped, error] = std::from_chars(text.data(), end, value);
+  const auto [stopped, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error == std::errc() && stopped == end) return value;
   if (text.find_first_of(".eE") == std::string_view::npos) return std::nullopt;
   const auto real = ParseDouble(text);

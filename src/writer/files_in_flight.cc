@@ -76,6 +76,7 @@ Result<std::vector<Leftover>> ReadJournal(FileSystem& files, const std::string& 
     }
   }
   std::vector<Leftover> all;
+  all.reserve(by_table.size());
   for (auto& [key, names] : by_table) all.push_back({key.first, key.second, std::move(names)});
   return all;
 }
@@ -253,6 +254,7 @@ void FilesInFlight::Resolve(const std::string& transaction_id) {
                .fields = {{"transaction_id", transaction_id}, {"error", written.error().message}}});
 }
 
+// NOLINTNEXTLINE(readability-function-size): ports, not values that could be mixed up.
 Status RecoverFilesInFlight(FileSystem& files, EventListener& events, const std::string& dir,
                             TableCommitter& committer, FileIo& io, std::stop_token stop) {
   Result<std::vector<DirEntry>> entries = files.List(dir);
@@ -262,7 +264,7 @@ Status RecoverFilesInFlight(FileSystem& files, EventListener& events, const std:
   for (const DirEntry& entry : *entries) {
     if (!entry.name.ends_with(kJournalSuffix)) continue;
     const std::string name = entry.name.substr(0, entry.name.size() - kJournalSuffix.size());
-    const std::string stem = dir + "/" + name;
+    const std::string stem = fmt::format("{}/{}", dir, name);
     const Result<std::unique_ptr<FileLock>> lock = files.Lock(stem + std::string(kLockSuffix));
     if (!lock.has_value() && lock.error().kind == ErrorKind::kConflict) continue;
     if (!lock.has_value()) return std::unexpected(lock.error());

@@ -107,6 +107,7 @@ Result<RowGatherer> RowGatherer::Make(std::vector<std::shared_ptr<arrow::RecordB
   }
   for (int i = 0; i < gatherer.schema_->num_fields(); ++i) {
     std::vector<ArrayDataPtr> sources;
+    sources.reserve(gatherer.batches_.size());
     for (const auto& batch : gatherer.batches_) sources.push_back(batch->column_data(i));
     SIGNALDB_ASSIGN(Node node, MakeNode(std::move(sources)));
     gatherer.columns_.push_back(std::move(node));
@@ -178,6 +179,7 @@ void RowGatherer::PointAtValues(Node& node) {
 
 Result<RowGatherer::Node> RowGatherer::MakeChild(const Node& parent, std::size_t child) {
   std::vector<ArrayDataPtr> sources;
+  sources.reserve(parent.sources.size());
   for (const ArrayDataPtr& source : parent.sources) sources.push_back(source->child_data[child]);
   return MakeNode(std::move(sources));
 }
@@ -257,7 +259,7 @@ Result<ArrayDataPtr> RowGatherer::GatherNode(const Node& node, const Spans& span
 
 Result<ArrayDataPtr> RowGatherer::GatherFixed(const Node& node, const Spans& spans,
                                               std::int64_t rows) {
-  SIGNALDB_ASSIGN(Bits validity, CopyValidity(node.sources, node.nullable, spans, rows));
+  SIGNALDB_ASSIGN(const Bits validity, CopyValidity(node.sources, node.nullable, spans, rows));
   BufferPtr values;
   if (node.kind == Node::Kind::kBool) {
     SIGNALDB_ASSIGN(values, CopyBits(node.sources, 1, spans, rows));
@@ -282,8 +284,8 @@ Result<ArrayDataPtr> RowGatherer::GatherFixed(const Node& node, const Spans& spa
 
 Result<ArrayDataPtr> RowGatherer::GatherIndices(const Node& node, const Spans& spans,
                                                 std::int64_t rows) {
-  SIGNALDB_ASSIGN(Bits validity, CopyValidity(node.sources, node.nullable, spans, rows));
-  SIGNALDB_ASSIGN(BufferPtr values, Allocate(rows * 4));
+  SIGNALDB_ASSIGN(const Bits validity, CopyValidity(node.sources, node.nullable, spans, rows));
+  SIGNALDB_ASSIGN(const BufferPtr values, Allocate(rows * 4));
   auto* to = reinterpret_cast<std::int32_t*>(values->mutable_data());
   for (const RowSpan& span : spans) {
     const std::int32_t* from = AsOffsets(node.values[span.batch]) + span.start;
@@ -307,7 +309,7 @@ Result<ArrayDataPtr> RowGatherer::GatherIndices(const Node& node, const Spans& s
 
 Result<ArrayDataPtr> RowGatherer::GatherText(const Node& node, const Spans& spans,
                                              std::int64_t rows) {
-  SIGNALDB_ASSIGN(Bits validity, CopyValidity(node.sources, node.nullable, spans, rows));
+  SIGNALDB_ASSIGN(const Bits validity, CopyValidity(node.sources, node.nullable, spans, rows));
   std::int64_t bytes = 0;
   for (const RowSpan& span : spans) {
     const std::int32_t* offsets = AsOffsets(node.values[span.batch]) + span.start;
@@ -318,8 +320,8 @@ Result<ArrayDataPtr> RowGatherer::GatherText(const Node& node, const Spans& span
                 fmt::format("strings of one slice exceed 2 GiB, lower the rows of a slice bytes={}",
                             bytes));
   }
-  SIGNALDB_ASSIGN(BufferPtr new_offsets, Allocate((rows + 1) * 4));
-  SIGNALDB_ASSIGN(BufferPtr data, Allocate(bytes));
+  SIGNALDB_ASSIGN(const BufferPtr new_offsets, Allocate((rows + 1) * 4));
+  SIGNALDB_ASSIGN(const BufferPtr data, Allocate(bytes));
   auto* to = reinterpret_cast<std::int32_t*>(new_offsets->mutable_data());
   std::uint8_t* out = data->mutable_data();
   std::int32_t at = 0;
@@ -342,8 +344,8 @@ Result<ArrayDataPtr> RowGatherer::GatherText(const Node& node, const Spans& span
 
 Result<ArrayDataPtr> RowGatherer::GatherList(const Node& node, const Spans& spans,
                                              std::int64_t rows) {
-  SIGNALDB_ASSIGN(Bits validity, CopyValidity(node.sources, node.nullable, spans, rows));
-  SIGNALDB_ASSIGN(BufferPtr new_offsets, Allocate((rows + 1) * 4));
+  SIGNALDB_ASSIGN(const Bits validity, CopyValidity(node.sources, node.nullable, spans, rows));
+  SIGNALDB_ASSIGN(const BufferPtr new_offsets, Allocate((rows + 1) * 4));
   auto* to = reinterpret_cast<std::int32_t*>(new_offsets->mutable_data());
   Spans inner;
   inner.reserve(spans.size());
@@ -373,7 +375,7 @@ Result<ArrayDataPtr> RowGatherer::GatherList(const Node& node, const Spans& span
 
 Result<ArrayDataPtr> RowGatherer::GatherStruct(const Node& node, const Spans& spans,
                                                std::int64_t rows) {
-  SIGNALDB_ASSIGN(Bits validity, CopyValidity(node.sources, node.nullable, spans, rows));
+  SIGNALDB_ASSIGN(const Bits validity, CopyValidity(node.sources, node.nullable, spans, rows));
   // The children of a sliced struct are not sliced themselves.
   Spans inner = spans;
   for (RowSpan& span : inner) span.start += node.sources[span.batch]->offset;
