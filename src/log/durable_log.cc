@@ -68,6 +68,7 @@ class SegmentedLog final : public DurableLog {
   void Append(LogRecord record, OnDurable on_durable) override;
   [[nodiscard]] Status Replay(Position from, const OnRecord& on_record) override;
   [[nodiscard]] Status Trim(Position position) override;
+  [[nodiscard]] Status ReleaseBetween(std::span<const Position> held, Position seen) override;
   void Close() override;
 
   [[nodiscard]] std::vector<LogIdentity> identities() const override {
@@ -574,6 +575,39 @@ Status SegmentedLog::Trim(Position position) {
     change_segment_ = true;
   }
   wake_.notify_one();
+  return {};
+}
+
+// Emptied, not removed: a segment supersedes, in those before it, records that were written again.
+Status SegmentedLog::ReleaseBetween(std::span<const Position> held, Position seen) {
+  const std::scoped_lock trim_lock(trim_mutex_);
+  std::vector<SealedSegment> released;
+  {
+    const std::scoped_lock lock(mutex_);
+    // The newest with records stays: no other says how far positions are used.
+    const auto newest = std::ranges::max_element(sealed_, {}, &SealedSegment::last);
+    for (const SealedSegment& segment : sealed_) {
+      if (segment.id == newest->id || segment.last > seen) continue;
+      if (segment.bytes <= segment.header_bytes) continue;
+      const auto first_held = std::ranges::lower_bound(held, segment.id.base);
+      if (first_held == held.end() || *first_held > segment.last) released.push_back(segment);
+    }
+  }
+  if (released.empty()) return {};
+  SIGNALDB_TRY(CheckPlace());
+  for (const SealedSegment& segment : released) {
+    auto file = files_.Open(segment.path, OpenMode::kWrite);
+    // Trimmed meanwhile.
+    if (!file.has_value() && file.error().kind == ErrorKind::kNotFound) continue;
+    if (!file.has_value()) return Fail(ErrorKind::kUnavailable, std::move(file).error().message);
+    // Not synced: a record that comes back is in the tables.
+    SIGNALDB_TRY((*file)->Truncate(segment.header_bytes));
+    const std::scoped_lock lock(mutex_);
+    const auto found = std::ranges::find(sealed_, segment.id, &SealedSegment::id);
+    if (found == sealed_.end()) continue;
+    AddBytesOnDisk(found->header_bytes, found->bytes);
+    found->bytes = found->header_bytes;
+  }
   return {};
 }
 

@@ -101,6 +101,13 @@ class DurableLog {
   /// not in its place any more).
   [[nodiscard]] virtual Status Trim(Position position) = 0;
 
+  /// Of the positions up to `seen`, only those in `held` (ascending) are not in the tables yet:
+  /// sealed segments that hold none of them give their space back, though older ones must stay. So
+  /// that one reader who cannot get rid of a record does not fill the log for all. Remembered by
+  /// what is left of the segments: a crash may bring some of the records back. Errors: kUnavailable
+  /// (not all of the space was given back; to be called again).
+  [[nodiscard]] virtual Status ReleaseBetween(std::span<const Position> held, Position seen) = 0;
+
   /// Refuses new appends, finishes the queued ones, joins the thread. Idempotent.
   virtual void Close() = 0;
 

@@ -24,6 +24,12 @@ Status LogSlice::Replay(Position from, const OnRecord& on_record) {
 
 Status LogSlice::Trim(Position position) { return log_.Trim(std::min(position, range_.last)); }
 
+Status LogSlice::ReleaseBetween(std::span<const Position> held, Position seen) {
+  // What lies before the slice is somebody else's.
+  if (log_.trimmed() + 1 < range_.first) return {};
+  return log_.ReleaseBetween(held, std::min(seen, range_.last));
+}
+
 Position LogSlice::last_durable() const { return std::min(log_.last_durable(), range_.last); }
 
 }  // namespace signaldb

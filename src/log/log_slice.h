@@ -29,6 +29,7 @@ class LogSlice final : public DurableLog {
   void Append(LogRecord record, OnDurable on_durable) override;
   [[nodiscard]] Status Replay(Position from, const OnRecord& on_record) override;
   [[nodiscard]] Status Trim(Position position) override;
+  [[nodiscard]] Status ReleaseBetween(std::span<const Position> held, Position seen) override;
   void Close() override { log_.Close(); }
 
   [[nodiscard]] std::vector<LogIdentity> identities() const override { return log_.identities(); }

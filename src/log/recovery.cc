@@ -245,6 +245,7 @@ class Recovery {
       if (scan.header_good) {
         scan.previous = reader.header()->previous;
         scan.segment.source = reader.header()->source;
+        scan.segment.header_bytes = reader.header()->bytes;
       }
     }
     if (scan.foreign) {
@@ -253,6 +254,9 @@ class Recovery {
       return scan;
     }
     SIGNALDB_TRY(ScanFrames(reader, after, scan));
+    // Released: it stays for what it supersedes as long as it would have with its records.
+    if (scan.header_good && scan.segment.last == 0 && after.previous >= id.base)
+      scan.segment.last = std::min(*after.previous, after.limit - 1);
     if (!scan.header_good && scan.segment.last > 0) {
       scan.repairs.push_back(
           MakeRepair(SegmentRepair::Kind::kSetAside, scan, {0, reader.header_bytes()}));

@@ -18,6 +18,7 @@ struct SealedSegment {
   SegmentId id;
   std::string path;
   std::uint64_t bytes = 0;
+  std::uint64_t header_bytes = kSegmentHeaderBytes;  ///< Of `bytes`, what is no record.
   Position last = 0;  ///< The last position it is known to have held; 0 if none.
   Position limit =
       0;          ///< Records from here on were written again elsewhere, or never acknowledged.

@@ -319,9 +319,12 @@ Status Service::RecoverFormerIdentity(const LogIdentity& identity, Position last
 }
 
 std::shared_ptr<SourceLane> Service::OpenLogLane(const LogIdentity& identity, DurableLog& log) {
-  return parts_->scheduler->OpenLane(
-      LogSourceKey(identity.uuid), LaneOrder::kInOrder,
-      [&log](const LaneProgress& progress) { return log.Trim(progress.through); });
+  return parts_->scheduler->OpenLane(LogSourceKey(identity.uuid), LaneOrder::kInOrder,
+                                     [&log](const LaneProgress& progress) -> Status {
+                                       SIGNALDB_TRY(log.Trim(progress.through));
+                                       return log.ReleaseBetween(progress.held,
+                                                                 progress.last_delivered);
+                                     });
 }
 
 Status Service::Recover(std::stop_token stop) {

@@ -319,6 +319,36 @@ def test_a_broken_table_of_one_tenant_stops_nobody_else(tmp_path):
         writer.stop()
 
 
+def test_a_table_that_stays_broken_does_not_fill_the_log(tmp_path):
+    limits = {"log__bytes_max": "4MiB", "log__segment_bytes": "128KiB", "commit__interval": "50ms"}
+    with Writer(tmp_path, **limits) as writer:
+        ours, theirs = Requests("ours"), Requests("broken")
+        held = send(writer, theirs, dataset="broken")
+        writer.flush()
+        table = writer.table("logs", "broken.default")
+        with table.transaction() as transaction:
+            transaction.set_properties({"by": "hand"})
+        metadata = pathlib.Path(table.metadata_location.removeprefix("file://"))
+        aside = tmp_path / "metadata.json"
+        shutil.move(metadata, aside)
+        held += send(writer, theirs, dataset="broken")
+        sent, bytes_sent = [], 0
+        while bytes_sent < 3 * (4 << 20):  # Three times what the log may hold.
+            path, body, ids = ours.next("logs", 500)
+            wait_for(lambda body=body, path=path: post(writer, body, path).status_code == 200,
+                     message="the log is full of what is committed")
+            sent += ids
+            bytes_sent += len(body)
+        wait_for(lambda: writer.record_ids() == Counter(sent))
+        writer.kill()
+        shutil.move(aside, metadata)
+        writer.start()
+        flush_at_last(writer)
+        assert writer.record_ids() == Counter(sent)
+        assert writer.record_ids("broken.default") == Counter(held)
+        writer.stop()
+
+
 def test_a_table_with_a_foreign_schema_stops_nobody_else(tmp_path):
     import pyarrow as pa
     with Writer(tmp_path, commit__interval="50ms") as writer:

@@ -32,11 +32,12 @@ Result<std::unique_ptr<EmbeddedWriter>> EmbeddedWriter::Start(const World& world
       CommitIntoTables({writer->committer_, writer->io_, world.clock, world.random, world.events},
                        {.target_concurrent_batches = 1},
                        {.warehouse = std::string("file://") + kTablesDir}));
-  const auto lane =
-      writer->scheduler_->OpenLane("log/" + ToString(writer->log_->uuid()), LaneOrder::kInOrder,
-                                   [log = writer->log_.get()](const LaneProgress& progress) {
-                                     return log->Trim(progress.through);
-                                   });
+  const auto lane = writer->scheduler_->OpenLane(
+      "log/" + ToString(writer->log_->uuid()), LaneOrder::kInOrder,
+      [log = writer->log_.get()](const LaneProgress& progress) -> Status {
+        SIGNALDB_TRY(log->Trim(progress.through));
+        return log->ReleaseBetween(progress.held, progress.last_delivered);
+      });
   writer->pipeline_ =
       std::make_unique<IngestPipeline>(DecodeOptions{}, *writer->log_, lane, *writer->scheduler_,
                                        world.clock, world.events, writer->budget_);

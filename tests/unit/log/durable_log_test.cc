@@ -50,6 +50,31 @@ TEST(DurableLog, GivesPositionsFromOneAndReplaysThem) {
   EXPECT_THAT(ReadLog(*rig.log, 5), IsOkAnd(IsEmpty()));
 }
 
+TEST(DurableLog, GivesBackTheSpaceBetweenRecordsThatAreStillNeeded) {
+  LogRig rig;
+  rig.options.segment_bytes = 1'000;
+  ASSERT_THAT(rig.Open(), IsOk());
+  for (int i = 1; i <= 40; ++i)
+    ASSERT_THAT(AppendAndWait(*rig.log, "h", std::string(400, 'x')), IsOk());
+  const std::uint64_t full = rig.log->bytes_on_disk();
+  const std::vector<Position> held = {1, 21};
+  ASSERT_THAT(rig.log->ReleaseBetween(held, 39), IsOk());
+  EXPECT_LT(rig.log->bytes_on_disk(), full / 3);
+  const auto read = [&] { return ReadLog(*rig.log).value_or(testing::Contents{}); };
+  for (const Position position : {1, 21, 40}) EXPECT_TRUE(read().contains(position)) << position;
+  EXPECT_LT(read().size(), 12U);
+  const std::size_t segments = rig.Segments().size();
+
+  ASSERT_THAT(rig.CrashAndOpen(CrashPolicy::kKeepAll), IsOk());
+  EXPECT_EQ(rig.log->recovery().quarantined_bytes, 0U);
+  EXPECT_LT(rig.log->bytes_on_disk(), full / 3);
+  for (const Position position : {1, 21, 40}) EXPECT_TRUE(read().contains(position)) << position;
+  ASSERT_THAT(rig.log->Trim(20), IsOk());
+  EXPECT_LT(rig.Segments().size(), segments - 4) << "the empty ones go with their turn";
+  EXPECT_THAT(AppendAndWait(*rig.log, "h", "next"), IsOkAnd(Eq(41U)));
+  EXPECT_TRUE(read().contains(21));
+}
+
 TEST(DurableLog, StopsReplayAtTheFirstErrorOfItsReader) {
   LogRig rig;
   ASSERT_THAT(rig.Open(), IsOk());

@@ -46,6 +46,12 @@ class Oracle {
     highest_ = std::max(highest_, position);
   }
 
+  void Released(const std::vector<Position>& held, Position seen) {
+    std::erase_if(must_have_, [&](const auto& record) {
+      return record.first <= seen && !std::ranges::binary_search(held, record.first);
+    });
+  }
+
   void Trimmed(Position position) { trim_asked_ = std::max(trim_asked_, position); }
 
   enum class Seen : std::uint8_t {
@@ -133,6 +139,18 @@ class Scenario {
     [[maybe_unused]] const Status trimmed = rig.log->Trim(position);
   }
 
+  /// Releases all but the first record after the trimmed ones, and every fifth.
+  void Release() {
+    if (rig.log == nullptr) return;
+    const Position seen = rig.log->last_durable();
+    std::vector<Position> held;
+    for (Position p = rig.log->trimmed() + 1; p <= seen; ++p) {
+      if (held.empty() || p % 5 == 0) held.push_back(p);
+    }
+    oracle.Released(held, seen);
+    [[maybe_unused]] const Status released = rig.log->ReleaseBetween(held, seen);
+  }
+
   /// Opens and checks; a second time if the first met the fault.
   void Open() {
     rig.log.reset();
@@ -209,6 +227,18 @@ const Workload kWorkloads[] = {
        s.AppendGroup(6);
        s.Trim(0);
        s.AppendGroup(2);
+     }},
+    {"records released between others",
+     [](Scenario& s) {
+       s.Open();
+       s.AppendGroup(4);
+       s.AppendGroup(6);
+       s.Release();
+       s.AppendGroup(4);
+       s.Release();
+       s.Open();
+       s.AppendGroup(2);
+       s.Trim(3);
      }},
     {"restarts",
      [](Scenario& s) {
