@@ -29,6 +29,7 @@
 #include "pipeline/ingest_pipeline.h"
 #include "pipeline/poison_shelf.h"
 #include "pipeline/table_cuts.h"
+#include "service/locations.h"
 #include "service/log_ownership.h"
 #include "service/version.h"
 #include "writer/files_in_flight.h"
@@ -59,6 +60,13 @@ std::string DestinationText(const ServiceConfiguration& values) {
                                                 : "sqlite://" + values.schema.sqlite_path;
   return fmt::format("catalog={} catalog_name={} warehouse={}", catalog, values.schema.catalog_name,
                      values.storage.warehouse);
+}
+
+ServicePlaces PlacesOf(const ServiceConfiguration& values) {
+  const std::string& catalog = values.schema.sqlite_path;
+  return {.log_dir = values.log.dir,
+          .tables_dir = PathOfFileLocation(values.storage.warehouse).value_or(""),
+          .sqlite_path = catalog == ":memory:" ? "" : catalog};
 }
 
 struct FlushRequest {
@@ -434,6 +442,7 @@ Status Service::Start(std::stop_token stop) {
   if (!configuration_.values.nats.empty()) {
     return Fail(ErrorKind::kInvalid, "the NATS source is not supported in this build");
   }
+  SIGNALDB_TRY(CheckPlaces(environment_.files, PlacesOf(configuration_.values)));
   SIGNALDB_TRY(OpenStorage());
   SIGNALDB_TRY(OpenLog());
   SIGNALDB_TRY(StartAdmin());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -37,6 +38,22 @@ Status RefuseForeign(std::string_view text, const std::array<Foreign, N>& known,
     }
   }
   return {};
+}
+
+std::optional<FileId> IdOf(FileSystem& files, const std::string& path) {
+  const auto entry = files.Stat(path);
+  // What cannot be looked at cannot be used either; whoever uses it says why.
+  if (!entry.has_value() || !entry->has_value()) return std::nullopt;
+  return (*entry)->id;
+}
+
+bool IsInside(FileSystem& files, const std::string& path, const std::string& folder) {
+  if (path.empty() || folder.empty()) return false;
+  const std::optional<FileId> id = IdOf(files, folder);
+  for (std::string at = path;; at = ParentDir(at)) {
+    if (at == folder || (id.has_value() && IdOf(files, at) == id)) return true;
+    if (at == "/") return false;
+  }
 }
 
 bool NeedsEscaping(char c) {
@@ -84,6 +101,23 @@ Result<std::string> SqlitePathOf(std::string_view uri, std::string_view working_
                 "\"sqlite::memory:\" or \"postgres://user@host:5432/database\"");
   }
   return AbsolutePath(path, working_directory);
+}
+
+Status CheckPlaces(FileSystem& files, const ServicePlaces& places) {
+  if (IsInside(files, places.sqlite_path, places.log_dir)) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("the catalog must not be in the folder of the log; choose another "
+                            "schema.catalog_uri catalog={} log.dir={}",
+                            places.sqlite_path, places.log_dir));
+  }
+  if (IsInside(files, places.tables_dir, places.log_dir) ||
+      IsInside(files, places.log_dir, places.tables_dir)) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("tables and log must not be in one another's folder; choose another "
+                            "storage.dsn or log.dir tables={} log.dir={}",
+                            places.tables_dir, places.log_dir));
+  }
+  return {};
 }
 
 }  // namespace signaldb

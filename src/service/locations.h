@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/file_system.h"
 #include "signaldb/result.h"
 
 namespace signaldb {
@@ -23,5 +24,17 @@ namespace signaldb {
 /// Errors: kInvalid; REST catalogs are refused by name.
 [[nodiscard]] Result<std::string> SqlitePathOf(std::string_view uri,
                                                std::string_view working_directory);
+
+/// Where a service keeps what; absolute paths, empty for what is not in files.
+struct ServicePlaces {
+  std::string log_dir;
+  std::string tables_dir;
+  std::string sqlite_path;
+};
+
+/// Refuses a catalog inside the log's folder, which would be written over one of the log's files,
+/// and a log and tables of which one is in the other's folder. Links to folders are followed as far
+/// as the folders exist. Errors: kInvalid.
+[[nodiscard]] Status CheckPlaces(FileSystem& files, const ServicePlaces& places);
 
 }  // namespace signaldb

@@ -47,6 +47,11 @@ Status RefuseNetworkFileSystem(const std::string& path) {
   return {};
 }
 
+Error NamingFile(Error error, const SqliteConnection::Settings& settings) {
+  if (!error.message.contains(settings.path)) error.message += " path=" + settings.path;
+  return error;
+}
+
 class SqliteSession final : public SqlSession {
  public:
   SqliteSession(SqliteConnection& connection, SqlCatalogLayout layout, SqliteStep step)
@@ -101,22 +106,39 @@ Result<std::unique_ptr<SqliteCatalog>> SqliteCatalog::Open(std::string_view uri,
 }
 
 Status SqliteCatalog::ConnectLocked() {
-  SIGNALDB_ASSIGN(connection_, SqliteConnection::Open(settings_));
+  auto opened =
+      SqliteConnection::Open(settings_, was_connected_ ? SqliteConnection::File::kMustExist
+                                                       : SqliteConnection::File::kMayBeNew);
+  if (!opened.has_value()) return std::unexpected(NamingFile(std::move(opened).error(), settings_));
+  connection_ = *std::move(opened);
   Status ready = SettleLocked();
   if (!ready.has_value()) {
     connection_.reset();
+    ready = std::unexpected(NamingFile(std::move(ready).error(), settings_));
     // Nothing of a caller's has been tried yet: an unknown outcome of the settling itself is
     // harmless, the next call settles again.
     if (ready.error().kind == ErrorKind::kUnknownOutcome) {
       ready.error().kind = ErrorKind::kUnavailable;
     }
   }
+  was_connected_ |= ready.has_value();
   return ready;
 }
 
 Status SqliteCatalog::EnsureConnectedLocked() {
   if (connection_ != nullptr) return {};
   return ConnectLocked();
+}
+
+Status SqliteCatalog::CheckPlaceLocked() {
+  if (settings_.path == kMemoryPath || !connection_->has_moved()) return {};
+  // Not opened anew: a file that somebody put there may be older, and its tables would lose rows
+  // that are trimmed from their source already.
+  return Fail(
+      ErrorKind::kUnavailable,
+      fmt::format("the catalog's file was removed or replaced while in use; put it back, or "
+                  "restart to go on with what is there now path={}",
+                  settings_.path));
 }
 
 Status SqliteCatalog::SettleLocked() {
@@ -173,6 +195,7 @@ void SqliteCatalog::AbandonTransactionLocked() {
 Status SqliteCatalog::Reading(const Body& body) {
   const std::scoped_lock lock(mutex_);
   SIGNALDB_TRY(EnsureConnectedLocked());
+  SIGNALDB_TRY(CheckPlaceLocked());
   SqliteSession session(*connection_, layout_, SqliteStep::kRead);
   return body(session);
 }
@@ -180,6 +203,7 @@ Status SqliteCatalog::Reading(const Body& body) {
 Status SqliteCatalog::Writing(const Body& body) {
   const std::scoped_lock lock(mutex_);
   SIGNALDB_TRY(EnsureConnectedLocked());
+  SIGNALDB_TRY(CheckPlaceLocked());
   return InTransactionLocked([&]() -> Status {
     SqliteSession session(*connection_, layout_, SqliteStep::kStatement);
     return body(session);

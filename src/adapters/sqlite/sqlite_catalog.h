@@ -53,6 +53,8 @@ class SqliteCatalog final : public SqlCatalog {
   [[nodiscard]] Status Writing(const Body& body) override;
   [[nodiscard]] Status ConnectLocked();
   [[nodiscard]] Status EnsureConnectedLocked();
+  /// Errors: kUnavailable (the file is not in its place any more; nothing was asked of it).
+  [[nodiscard]] Status CheckPlaceLocked();
   [[nodiscard]] Status SettleLocked();
   [[nodiscard]] Status CreateTablesLocked();
   [[nodiscard]] Status InTransactionLocked(const std::function<Status()>& body);
@@ -61,6 +63,7 @@ class SqliteCatalog final : public SqlCatalog {
   const SqliteConnection::Settings settings_;
   mutable std::mutex mutex_;
   std::unique_ptr<SqliteConnection> connection_;  // Empty after a failure that made it doubtful.
+  bool was_connected_ = false;  // A file that is gone now is not to be replaced by an empty one.
   SqlCatalogLayout layout_ = SqlCatalogLayout::kV1;
 };
 

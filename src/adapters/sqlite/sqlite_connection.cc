@@ -44,11 +44,13 @@ Error SqliteConnection::LastError(SqliteStep step) const {
                          sqlite3_errmsg(database_.get()));
 }
 
-Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const Settings& settings) {
+Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const Settings& settings,
+                                                                 File file) {
   sqlite3* database = nullptr;
   // No URI file names: a path is a path, whatever characters it holds. No internal mutexes: one
   // thread at a time is in here.
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+                    (file == File::kMayBeNew ? SQLITE_OPEN_CREATE : 0);
   const int code = sqlite3_open_v2(settings.path.c_str(), &database, flags,
                                    settings.vfs.empty() ? nullptr : settings.vfs.c_str());
   if (database == nullptr) {
@@ -117,6 +119,13 @@ Result<int> SqliteConnection::Execute(std::string_view sql,
                                       SqliteStep step) {
   SIGNALDB_TRY(Query(sql, parameters, step));
   return sqlite3_changes(database_.get());
+}
+
+bool SqliteConnection::has_moved() const {
+  int moved = 0;
+  // A virtual file system that does not know the question has no answer of yes.
+  const int code = sqlite3_file_control(database_.get(), "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  return code == SQLITE_OK && moved != 0;
 }
 
 bool SqliteConnection::in_transaction() const {

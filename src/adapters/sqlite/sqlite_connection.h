@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <initializer_list>
 #include <map>
 #include <memory>
@@ -36,7 +37,10 @@ class SqliteConnection {
     std::string vfs;  ///< Empty: SQLite's default.
   };
 
-  [[nodiscard]] static Result<std::unique_ptr<SqliteConnection>> Open(const Settings& settings);
+  enum class File : std::uint8_t { kMayBeNew, kMustExist };
+
+  [[nodiscard]] static Result<std::unique_ptr<SqliteConnection>> Open(const Settings& settings,
+                                                                      File file);
 
   /// Runs a statement to its end. Errors: as ErrorFromSqlite.
   [[nodiscard]] Result<std::vector<SqliteRow>> Query(std::string_view sql,
@@ -48,6 +52,8 @@ class SqliteConnection {
 
   /// True inside a transaction, also after an error that SQLite did not roll back by itself.
   [[nodiscard]] bool in_transaction() const;
+  /// True if the path leads to another file by now, or to none: what is written here nobody sees.
+  [[nodiscard]] bool has_moved() const;
 
  private:
   struct CloseDatabase {

@@ -125,6 +125,13 @@ std::optional<LoadedTable> MetadataCache::FreshTable(const TableIdentifier& tabl
   return found->second.table;
 }
 
+std::optional<LoadedTable> MetadataCache::LastSeen(const TableIdentifier& table) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = tables_.find(table);
+  if (found == tables_.end()) return std::nullopt;
+  return found->second.table;
+}
+
 void MetadataCache::NoteTable(const LoadedTable& table) {
   const std::scoped_lock lock(mutex_);
   if (tables_.size() >= kTablesSeenMax && !tables_.contains(table.table)) tables_.clear();

@@ -68,6 +68,8 @@ class MetadataCache {
 
   /// The table as last seen, if that was within the time to live.
   [[nodiscard]] std::optional<LoadedTable> FreshTable(const TableIdentifier& table);
+  /// The table as last noted, however long ago.
+  [[nodiscard]] std::optional<LoadedTable> LastSeen(const TableIdentifier& table) const;
   void NoteTable(const LoadedTable& table);
   void ForgetTable(const TableIdentifier& table);
   /// Nothing if the table was never seen since Clear.

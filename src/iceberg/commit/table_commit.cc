@@ -29,6 +29,22 @@ Error AsNotCommitted(Error error) {
   return error;
 }
 
+/// Sequence numbers only grow, whatever is done to a table: a smaller one means that its catalog
+/// was put back, and what we committed since is in no table.
+std::optional<Error> WhyOlder(const LoadedTable& now, const std::optional<LoadedTable>& seen) {
+  if (!seen.has_value() || seen->metadata->table_uuid != now.metadata->table_uuid ||
+      now.metadata->last_sequence_number >= seen->metadata->last_sequence_number) {
+    return std::nullopt;
+  }
+  return Error{
+      ErrorKind::kCorrupt,
+      fmt::format("the catalog shows an older state of the table than before, as if it was "
+                  "put back from a copy, and rows committed since are not in it; put the "
+                  "newer catalog back, or restart to go on without them table={} "
+                  "location={} newer={}",
+                  now.table.ToText(), now.metadata_location, seen->metadata_location)};
+}
+
 bool DeletesOldMetadata(const TableMetadata& metadata) {
   const auto found = metadata.properties.find("write.metadata.delete-after-commit.enabled");
   return found != metadata.properties.end() && found->second == "true";
@@ -47,6 +63,7 @@ TableCommitter::TableCommitter(const Collaborators& with, TableCommitterOptions 
 
 Result<LoadedTable> TableCommitter::Load(const TableIdentifier& table) {
   std::string location;
+  std::optional<Error> older;
   for (int attempt = 0; attempt < kLoadAttemptsMax; ++attempt) {
     SIGNALDB_ASSIGN(std::string now, catalog_.MetadataLocation(table));
     if (now == location) break;  // Looked twice, and it stays missing.
@@ -55,6 +72,8 @@ Result<LoadedTable> TableCommitter::Load(const TableIdentifier& table) {
     if (metadata.has_value()) {
       LoadedTable loaded{
           .table = table, .metadata_location = location, .metadata = *std::move(metadata)};
+      older = WhyOlder(loaded, cache_.LastSeen(table));
+      if (older.has_value()) continue;  // Another thread of ours may have been faster: look again.
       cache_.NoteTable(loaded);
       return loaded;
     }
@@ -62,6 +81,7 @@ Result<LoadedTable> TableCommitter::Load(const TableIdentifier& table) {
       return std::unexpected(std::move(metadata).error());
     }
   }
+  if (older.has_value()) return std::unexpected(*std::move(older));
   return Fail(ErrorKind::kCorrupt,
               fmt::format("the table's metadata file is missing; restore it or register another "
                           "table={} location={}",
@@ -192,6 +212,7 @@ class TableCommitter::CommitRun {
     std::vector<PointerUpdate> updates;
     updates.reserve(attempts.size());
     for (const TableAppend::Attempt& attempt : attempts) updates.push_back(attempt.update);
+    SIGNALDB_TRY(CheckBasesAreThere(bases));
     SIGNALDB_TRY(owner_.catalog_.Commit(updates));
     return AppliedAsWritten(bases, std::move(attempts));
   }
@@ -237,6 +258,19 @@ class TableCommitter::CommitRun {
       attempts.push_back(*std::move(attempt));
     }
     return attempts;
+  }
+
+  /// Bases come from a cache. Were the tables' folder moved away, our files would stand alone in a
+  /// new one, and the next reader of the table would find nothing of what it had.
+  [[nodiscard]] Status CheckBasesAreThere(const std::vector<LoadedTable>& bases) {
+    for (const LoadedTable& base : bases) {
+      const auto opened = owner_.io_.Open(base.metadata_location);
+      if (opened.has_value()) continue;
+      if (opened.error().kind == ErrorKind::kNotFound)
+        return std::unexpected(WhyGone(base, opened.error()));
+      return std::unexpected(AsNotCommitted(opened.error()));
+    }
+    return {};
   }
 
   /// A file of the base is missing or broken: either the base is no longer the base, and somebody

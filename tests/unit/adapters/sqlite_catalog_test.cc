@@ -1,5 +1,6 @@
 #include "adapters/sqlite/sqlite_catalog.h"
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -182,7 +183,27 @@ TEST_F(SqliteCatalogFile, RefusesAFileThatIsNoDatabase) {
   ASSERT_NE(file, nullptr);
   std::fputs(std::string(8192, 'x').c_str(), file);
   std::fclose(file);
-  EXPECT_THAT(SqliteCatalog::Open("sqlite://" + path(), {}), IsError(ErrorKind::kCorrupt));
+  EXPECT_THAT(SqliteCatalog::Open("sqlite://" + path(), {}),
+              IsErrorSaying(ErrorKind::kCorrupt, path()));
+}
+
+TEST_F(SqliteCatalogFile, IsNotUsedOnceItIsRemovedOrReplacedUntilItIsBack) {
+  const auto catalog = Open();
+  ASSERT_THAT(catalog->CreateNamespace({"acme", "prod"}, {}), IsOk());
+  ASSERT_THAT(CommitOne(*catalog, Create(Table("logs"), "0")), IsOk());
+  std::filesystem::copy_file(path(), path() + ".older");
+  ASSERT_THAT(CommitOne(*catalog, Swap(Table("logs"), "0", "1")), IsOk());
+  std::filesystem::rename(path(), path() + ".away");
+  for (const bool replaced : {false, true}) {
+    if (replaced) std::filesystem::rename(path() + ".older", path());
+    EXPECT_THAT(CommitOne(*catalog, Swap(Table("logs"), "1", "2")),
+                IsErrorSaying(ErrorKind::kUnavailable, path()));
+    EXPECT_THAT(catalog->MetadataLocation(Table("logs")),
+                IsErrorSaying(ErrorKind::kUnavailable, "removed or replaced"));
+  }
+  EXPECT_EQ(Foreign("SELECT metadata_location FROM iceberg_tables"), "0");
+  std::filesystem::rename(path() + ".away", path());
+  EXPECT_THAT(CommitOne(*catalog, Swap(Table("logs"), "1", "2")), IsOk());
 }
 
 TEST_F(SqliteCatalogFile, NamesTheFolderThatIsMissing) {

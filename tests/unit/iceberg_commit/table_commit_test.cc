@@ -19,6 +19,7 @@ using signaldb::testing::CommitFault;
 using signaldb::testing::IsError;
 using signaldb::testing::IsErrorSaying;
 using signaldb::testing::IsOk;
+using signaldb::testing::IsOkAnd;
 using signaldb::testing::Swap;
 using signaldb::testing::TableWorld;
 using ::testing::ElementsAre;
@@ -394,6 +395,39 @@ TEST(TableCommitter, DoesNotTouchATableWhoseFilesAreMissing) {
   EXPECT_THAT(world.Commit({TableWorld::Append("logs", {"y"})}),
               IsErrorSaying(ErrorKind::kCorrupt, location));
   EXPECT_THAT(world.committer.Load(TableWorld::Id("logs")), IsError(ErrorKind::kCorrupt));
+}
+
+TEST(TableCommitter, DoesNotCommitOnABaseThatIsOnlyInItsCache) {
+  TableWorld world;
+  const LoadedTable base = world.CreateTable("t");
+  const std::string bytes = world.real_io.Read(base.metadata_location).value();
+  ASSERT_THAT(world.real_io.Delete(base.metadata_location), IsOk());
+  EXPECT_THAT(world.Commit({TableWorld::Append("t", {"a"})}),
+              IsErrorSaying(ErrorKind::kCorrupt, base.metadata_location));
+  EXPECT_THAT(world.real_catalog->MetadataLocation(TableWorld::Id("t")),
+              IsOkAnd(base.metadata_location));
+  ASSERT_THAT(WriteFile(world.real_io, base.metadata_location, bytes), IsOk());
+  EXPECT_THAT(world.Commit({TableWorld::Append("t", {"a"})}), IsOk());
+}
+
+TEST(TableCommitter, NoticesACatalogThatWasPutBackFromAnOlderCopy) {
+  TableWorld world;
+  world.CreateTable("t");
+  ASSERT_THAT(world.Commit({TableWorld::Append("t", {"a"})}), IsOk());
+  const std::string older = world.real_catalog->MetadataLocation(TableWorld::Id("t")).value();
+  ASSERT_THAT(world.Commit({TableWorld::Append("t", {"b"})}), IsOk());
+  const std::string newer = world.real_catalog->MetadataLocation(TableWorld::Id("t")).value();
+  const auto move = [&](const std::string& from, const std::string& to) {
+    const PointerUpdate update{.table = TableWorld::Id("t"), .expected = from, .next = to};
+    ASSERT_THAT(world.real_catalog->Commit({&update, 1}), IsOk());
+  };
+  move(newer, older);
+  EXPECT_THAT(world.Commit({TableWorld::Append("t", {"c"})}),
+              IsErrorSaying(ErrorKind::kCorrupt, "older state"));
+  EXPECT_THAT(world.FilesIn("t"), ElementsAre("a"));
+  move(older, newer);
+  EXPECT_THAT(world.Commit({TableWorld::Append("t", {"c"})}), IsOk());
+  EXPECT_THAT(world.FilesIn("t"), ElementsAre("a", "b", "c"));
 }
 
 TEST(TableCommitter, DeletesMetadataThatFellOffTheLogOnlyIfAsked) {
