@@ -60,7 +60,7 @@ struct RecoveryReport {
 /// The collaborators given to `Open` must outlive the log.
 ///
 /// What names a record to the tables is its position and the identity that the position belongs to.
-/// A folder that turns out to be a copy begins a new identity, see adr/0012.
+/// A folder that turns out to be a copy begins a new identity, see adr/0013.
 ///
 /// Threads: thread-safe.
 class DurableLog {

@@ -69,6 +69,10 @@ Result<LoadedTable> TableCommitter::Load(const TableIdentifier& table) {
     if (now == location) break;  // Looked twice, and it stays missing.
     location = std::move(now);
     Result<std::shared_ptr<const TableMetadata>> metadata = cache_.Metadata(io_, location);
+    // The cache may be all that is left of a table whose folder was moved away; nobody is to begin
+    // a new one there.
+    if (const auto there = io_.Open(location); metadata.has_value() && !there.has_value())
+      metadata = std::unexpected(there.error());
     if (metadata.has_value()) {
       LoadedTable loaded{
           .table = table, .metadata_location = location, .metadata = *std::move(metadata)};
