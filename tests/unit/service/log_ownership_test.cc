@@ -11,7 +11,6 @@
 #include "testing/recording_listener.h"
 #include "testing/sim_file_system.h"
 #include "testing/table_world.h"
-#include "writer/telemetry_tables.h"
 
 namespace signaldb::testing {
 namespace {
@@ -133,9 +132,10 @@ TEST(HighestPositionInTables, LooksThroughAllTelemetryTables) {
                                                               EncodeWatermark(source, coverage)}})),
                 IsOk());
   };
-  make(TelemetryTableId({"acme", "prod"}, TableKind::kLogs), {.low = 7, .above = {}});
-  make(TelemetryTableId({"acme", "prod"}, TableKind::kTraces), {.low = 3, .above = {{9, 11}}});
-  make(TelemetryTableId({"other", "prod"}, TableKind::kLogs), {.low = 5, .above = {}});
+  make(TableIdentifier{.levels = {"acme", "prod"}, .name = "logs"}, {.low = 7, .above = {}});
+  make(TableIdentifier{.levels = {"acme", "prod"}, .name = "traces"},
+       {.low = 3, .above = {{9, 11}}});
+  make(TableIdentifier{.levels = {"other", "prod"}, .name = "logs"}, {.low = 5, .above = {}});
   make({.levels = {"acme", "prod"}, .name = "not_ours"}, {.low = 100, .above = {}});
   make({.levels = {"deep", "er", "down"}, .name = "logs"}, {.low = 100, .above = {}});
   EXPECT_THAT(highest(source), IsOkAnd(Eq(11U)));
@@ -145,11 +145,11 @@ TEST(HighestPositionInTables, LooksThroughAllTelemetryTables) {
 TEST(HighestPositionInTables, PassesOverWhatIsBrokenAndWaitsForWhatIsAway) {
   TableWorld world;
   const SourceKey source = LogSourceKey({1});
-  const TableIdentifier broken = TelemetryTableId({"acme", "prod"}, TableKind::kLogs);
+  const TableIdentifier broken = TableIdentifier{.levels = {"acme", "prod"}, .name = "logs"};
   ASSERT_THAT(world.committer.LoadOrCreate(
                   broken, TableWorld::Definition("broken", {{WatermarkProperty(source), "what?"}})),
               IsOk());
-  const TableIdentifier sound = TelemetryTableId({"acme", "prod"}, TableKind::kTraces);
+  const TableIdentifier sound = TableIdentifier{.levels = {"acme", "prod"}, .name = "traces"};
   ASSERT_THAT(world.committer.LoadOrCreate(
                   sound, TableWorld::Definition(
                              "sound", {{WatermarkProperty(source),
