@@ -1,5 +1,5 @@
-// append_tool FOLDER FIRST COUNT: rows FIRST to FIRST + COUNT - 1 into acme.prod.events of the
-// SQLite catalog FOLDER/catalog.db, in one transaction.
+// append_tool FOLDER FIRST COUNT [URI]: rows FIRST to FIRST + COUNT - 1 into acme.prod.events, in
+// one transaction; of the catalog at URI, or else the SQLite catalog FOLDER/catalog.db.
 
 #include <cstdio>
 #include <string>
@@ -9,9 +9,10 @@
 namespace signaldb {
 namespace {
 
-Status Run(const std::string& folder, std::int64_t first, std::int64_t count) {
+Status Run(const std::string& folder, std::int64_t first, std::int64_t count,
+           const std::string& uri) {
   Configuration config;
-  config.schema.catalog_uri = "sqlite://" + folder + "/catalog.db";
+  config.schema.catalog_uri = uri;
   SIGNALDB_ASSIGN(const auto store, ObjectStore::Open("file://" + folder + "/tables"));
   TableOptions options;
   options.schema = testing::EventSchema();
@@ -26,8 +27,11 @@ Status Run(const std::string& folder, std::int64_t first, std::int64_t count) {
 }  // namespace signaldb
 
 int main(int argc, char** argv) {
-  if (argc != 4) return 2;
-  const signaldb::Status status = signaldb::Run(argv[1], std::stoll(argv[2]), std::stoll(argv[3]));
+  if (argc != 4 && argc != 5) return 2;
+  const std::string folder = argv[1];
+  const signaldb::Status status =
+      signaldb::Run(folder, std::stoll(argv[2]), std::stoll(argv[3]),
+                    argc == 5 ? argv[4] : "sqlite://" + folder + "/catalog.db");
   if (!status.has_value()) std::fprintf(stderr, "%s\n", status.error().message.c_str());
   return status.has_value() ? 0 : 1;
 }

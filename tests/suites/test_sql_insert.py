@@ -1,11 +1,13 @@
 """Rows that SQL engines make land beside ours in the same table, and everybody reads all of them.
 
-The catalog is SQLite, which DuckDB and DataFusion cannot commit to by themselves: their SQL makes
-the rows, PyIceberg commits them.
+The catalogs are SQLite and PostgreSQL, which DuckDB and DataFusion cannot commit to by themselves:
+their SQL makes the rows, PyIceberg commits them.
 """
 
 import os
+import pathlib
 import subprocess
+import sys
 
 import duckdb
 import pyarrow as pa
@@ -14,20 +16,23 @@ from datafusion import SessionContext
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.types import LongType
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
+from postgres_process import PostgresProcess  # noqa: E402
+
 TOOL = os.environ["APPEND_TOOL"]
 SCHEMA = pa.schema([pa.field("id", pa.int64(), nullable=False), pa.field("body", pa.string())])
 TABLE = "acme.prod.events"
 
 
 class World:
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, uri, python_uri):
+        self.folder, self.uri, self.python_uri = folder, uri, python_uri
 
     def ours(self, first, count):
-        subprocess.run([TOOL, str(self.folder), str(first), str(count)], check=True, timeout=60)
+        subprocess.run([TOOL, str(self.folder), str(first), str(count), self.uri], check=True, timeout=60)
 
     def table(self):
-        catalog = SqlCatalog("signaldb", uri=f"sqlite:///{self.folder}/catalog.db")
+        catalog = SqlCatalog("signaldb", uri=self.python_uri)
         return catalog.load_table(TABLE)
 
     def insert_by_duckdb(self, select):
@@ -43,9 +48,21 @@ class World:
         return sorted(zip(table["id"].to_pylist(), table["body"].to_pylist()))
 
 
-@pytest.fixture
-def world(tmp_path):
-    return World(tmp_path)
+@pytest.fixture(scope="module")
+def server():
+    with PostgresProcess() as process:
+        yield process
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def world(tmp_path, request):
+    if request.param == "sqlite":
+        return World(tmp_path, f"sqlite://{tmp_path}/catalog.db", f"sqlite:///{tmp_path}/catalog.db")
+    server = request.getfixturevalue("server")
+    name = f"test_{abs(hash(request.node.name))}"  # A database of its own.
+    server.ask(f"CREATE DATABASE {name}")
+    uri, python_uri = (whole.removesuffix("/postgres") + f"/{name}" for whole in (server.uri, server.python_uri))
+    return World(tmp_path, uri, python_uri)
 
 
 def body(first, count):

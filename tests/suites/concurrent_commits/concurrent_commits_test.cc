@@ -18,6 +18,7 @@
 
 #include "adapters/local/local_file_io.h"
 #include "adapters/local/posix_file_system.h"
+#include "adapters/memory/memory_catalog.h"
 #include "adapters/postgres/postgres_catalog.h"
 #include "adapters/sqlite/sqlite_catalog.h"
 #include "base/clock.h"
@@ -123,16 +124,18 @@ void ExpectOneChain(Process& process, std::size_t commits) {
   EXPECT_EQ(std::set<std::string>(files.begin(), files.end()).size(), commits);
 }
 
+void CreateTable(const OpenCatalog& open, const std::string& folder) {
+  Process first(open, folder);
+  NewTable definition;
+  definition.location = "file://" + folder + "/logs";
+  definition.schema.fields = {
+      {.id = 1, .name = "id", .required = true, .type = Type(TypeId::kLong)}};
+  ASSERT_THAT(first.committer.LoadOrCreate(kTable, definition), IsOk());
+}
+
 void RaceOn(const OpenCatalog& open, const std::function<void()>& meanwhile = [] {}) {
   const TempDir folder;
-  {
-    Process first(open, folder.path());
-    NewTable definition;
-    definition.location = "file://" + folder.path() + "/logs";
-    definition.schema.fields = {
-        {.id = 1, .name = "id", .required = true, .type = Type(TypeId::kLong)}};
-    ASSERT_THAT(first.committer.LoadOrCreate(kTable, definition), IsOk());
-  }
+  CreateTable(open, folder.path());
   std::vector<pid_t> children;
   for (int number = 0; number < kProcesses; ++number) {
     const pid_t child = ::fork();
@@ -158,6 +161,43 @@ void RaceOn(const OpenCatalog& open, const std::function<void()>& meanwhile = []
   ExpectOneChain(last, static_cast<std::size_t>(kProcesses * kThreads * CommitsOfAThread()));
 }
 
+/// Opens the one catalog of this process again and again.
+class Borrowed final : public Catalog {
+ public:
+  explicit Borrowed(Catalog& catalog) : catalog_(catalog) {}
+  Result<std::string> MetadataLocation(const TableIdentifier& table) override {
+    return catalog_.MetadataLocation(table);
+  }
+  Status Commit(std::span<const PointerUpdate> updates) override {
+    return catalog_.Commit(updates);
+  }
+  Status CreateNamespace(const Namespace& levels, const Properties& properties) override {
+    return catalog_.CreateNamespace(levels, properties);
+  }
+  Result<bool> NamespaceExists(const Namespace& levels) override {
+    return catalog_.NamespaceExists(levels);
+  }
+  Result<std::vector<Namespace>> ListNamespaces() override { return catalog_.ListNamespaces(); }
+  Result<std::vector<TableIdentifier>> ListTables(const Namespace& levels) override {
+    return catalog_.ListTables(levels);
+  }
+  Status DropTable(const TableIdentifier& table) override { return catalog_.DropTable(table); }
+  Status RenameTable(const TableIdentifier& from, const TableIdentifier& to) override {
+    return catalog_.RenameTable(from, to);
+  }
+  Status DropNamespace(const Namespace& levels) override { return catalog_.DropNamespace(levels); }
+  Result<Properties> NamespaceProperties(const Namespace& levels) override {
+    return catalog_.NamespaceProperties(levels);
+  }
+  Status UpdateNamespaceProperties(const Namespace& levels, const Properties& set,
+                                   std::span<const std::string> removed) override {
+    return catalog_.UpdateNamespaceProperties(levels, set, removed);
+  }
+
+ private:
+  Catalog& catalog_;
+};
+
 OpenCatalog OnPostgres(const std::string& uri) {
   return [uri](Clock& clock, EventListener& events) -> std::unique_ptr<Catalog> {
     // Opening may meet a cut as well.
@@ -170,6 +210,19 @@ OpenCatalog OnPostgres(const std::string& uri) {
     }
     return nullptr;
   };
+}
+
+// One process only: nobody else sees its memory.
+TEST(ConcurrentCommits, LoseNothingInMemory) {
+  MemoryCatalog catalog;
+  const OpenCatalog open = [&](Clock&, EventListener&) {
+    return std::make_unique<Borrowed>(catalog);
+  };
+  const TempDir folder;
+  CreateTable(open, folder.path());
+  Process process(open, folder.path());
+  EXPECT_EQ(CommitFromThreads(process, 0), 0);
+  ExpectOneChain(process, static_cast<std::size_t>(kThreads * CommitsOfAThread()));
 }
 
 TEST(ConcurrentCommits, LoseNothingOnSqlite) {
