@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "adapters/nats/nats_options.h"
 #include "service/locations.h"
 #include "service/value_text.h"
 #include "telemetry/names.h"
@@ -53,6 +54,11 @@ Status CheckTopic(std::string_view text) {
   return Expected("1 to 249 of the characters A-Z a-z 0-9 . _ -");
 }
 
+/// Names of streams and consumers stand in subjects, in keys of tables and in names of files.
+Status CheckStreamName(std::string_view text) {
+  return IsValidNatsName(text) ? Status() : Expected("1 to 128 of the characters A-Z a-z 0-9 _ -");
+}
+
 Status CheckSubject(std::string_view text) {
   const bool legal = std::ranges::all_of(text, [](unsigned char c) { return c > ' ' && c < 0x7F; });
   if (legal && !text.empty() && text.size() <= kTopicBytesMax) return {};
@@ -73,11 +79,8 @@ Status CheckKafkaTenantFrom(std::string_view text) {
 }
 
 Status CheckNatsTenantFrom(std::string_view text) {
-  if (text == "fixed" || text == "subject" || IsPrefixed(text, "header:") ||
-      IsPrefixed(text, "resource:")) {
-    return {};
-  }
-  return Expected("fixed, subject, header:<name> or resource:<attribute>");
+  if (text == "fixed" || IsPrefixed(text, "header:")) return {};
+  return Expected("fixed or header:<name>");
 }
 
 // --- the rows
@@ -204,17 +207,26 @@ constexpr auto kKeys = std::to_array<BlockKey>({
      Needed::kYes},
     {{"nats.stream", kText, "", "The stream of JetStream to read.",
       +[](C& c) -> std::string& { return Nats(c).stream; }},
-     CheckNotEmpty,
+     CheckStreamName,
      Needed::kYes},
     {{"nats.durable", kText, "signaldb-writer",
       "The durable pull consumer. Writers that name the same one share its messages.",
       +[](C& c) -> std::string& { return Nats(c).durable; }},
-     CheckNotEmpty},
+     CheckStreamName},
+    {{"nats.create", kBoolean, "false",
+      "Create the stream (with the subjects below, one replica, no limits) and the consumer if "
+      "they "
+      "are missing. A stream that was there before is never created a second time.",
+      +[](C& c) -> bool& { return Nats(c).create; }}},
+    {{"nats.accept_new_incarnation", kText, "",
+      "What the source asks for when the stream was created anew or lost messages: it stops then, "
+      "and says what to write here.",
+      +[](C& c) -> std::string& { return Nats(c).accept_new_incarnation; }}},
     {{"nats.ack_wait",
       kDuration,
       "120s",
-      "Time after which the server hands a message out again if we have not acknowledged it; at "
-      "least four times `commit.interval`.",
+      "Of a consumer that is created: time after which the server hands a message out again if we "
+      "have not acknowledged it; at least four times `commit.interval`.",
       +[](C& c) -> Nanos& { return Nats(c).ack_wait; },
       {},
       1'000,
@@ -222,7 +234,8 @@ constexpr auto kKeys = std::to_array<BlockKey>({
     {{"nats.max_ack_pending",
       kInteger,
       "50000",
-      "Most messages of the consumer that may wait for their acknowledgement, over all writers.",
+      "Of a consumer that is created: most messages that may wait for their acknowledgement, over "
+      "all writers.",
       +[](C& c) -> int& { return Nats(c).max_ack_pending; },
       {},
       1,
@@ -252,8 +265,8 @@ constexpr auto kKeys = std::to_array<BlockKey>({
     {{"nats.subjects.encoding", kChoice, "auto", kEncodingHelp,
       +[](C& c) -> std::string& { return Subject(c).encoding; }, kEncodings}},
     {{"nats.subjects.tenant_from", kText, "header:x-tenant-id",
-      "Where the tenant stands: `fixed` (in `tenant`), `subject`, `header:<name>`, or "
-      "`resource:<attribute>`: each resource of a request goes to its own.",
+      "Where the tenant stands: `fixed` (in `tenant`) or `header:<name>`. With `x-tenant-id` goes "
+      "`X-Scope-OrgID`.",
       +[](C& c) -> std::string& { return Subject(c).tenant_from; }},
      CheckNatsTenantFrom},
     {{"nats.subjects.tenant", kText, "", kTenantHelp,

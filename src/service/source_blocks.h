@@ -51,6 +51,8 @@ struct NatsBlock {
   std::string url;
   std::string stream;
   std::string durable;
+  bool create{};
+  std::string accept_new_incarnation;
   Nanos ack_wait{};
   int max_ack_pending{};
   std::string user;

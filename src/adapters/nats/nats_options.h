@@ -42,6 +42,7 @@ struct NatsAccess {
 enum class NatsCreate : std::uint8_t { kNever, kIfMissing };
 
 struct NatsSourceOptions {
+  std::string name;                  ///< In logs, metrics and /readyz.
   std::vector<std::string> servers;  ///< URLs, tried in turn.
   std::string stream;
   std::string consumer;  ///< Durable name.

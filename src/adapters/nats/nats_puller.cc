@@ -187,7 +187,7 @@ void NatsPuller::GiveBack() {
 }
 
 void NatsPuller::Count(std::string_view metric, double by) const {
-  with_.events.Count(metric, by, {{"stream", options_.stream}, {"consumer", options_.consumer}});
+  with_.events.Count(metric, by, {{"source", options_.name}});
 }
 
 }  // namespace signaldb

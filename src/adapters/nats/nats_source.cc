@@ -104,9 +104,7 @@ Status NatsSource::Close(Nanos deadline) {
   return status;
 }
 
-std::string NatsSource::Name() const {
-  return fmt::format("nats {}/{}", options_.stream, options_.consumer);
-}
+std::string NatsSource::Name() const { return fmt::format("nats {}", options_.name); }
 
 std::string NatsSource::Trouble() const {
   const std::scoped_lock lock(mutex_);
@@ -323,8 +321,7 @@ void NatsSource::SendAcks(NatsLink& link) {
     const Result<std::string> confirmed =
         link.Request(replies.back(), "+ACK", options_.request_timeout);
     with_.events.Count("signaldb_writer_nats_acks_total", static_cast<double>(replies.size()),
-                       {{"stream", options_.stream},
-                        {"consumer", options_.consumer},
+                       {{"source", options_.name},
                         {"outcome", confirmed.has_value() ? "confirmed" : "unconfirmed"}});
     if (!confirmed.has_value()) return;  // Whatever comes again is recognised.
   }
@@ -367,11 +364,11 @@ void NatsSource::SetLink(std::shared_ptr<NatsLink> link) {
 }
 
 void NatsSource::Count(std::string_view metric, double by) const {
-  with_.events.Count(metric, by, {{"stream", options_.stream}, {"consumer", options_.consumer}});
+  with_.events.Count(metric, by, {{"source", options_.name}});
 }
 
 void NatsSource::Gauge(std::string_view metric, double value) const {
-  with_.events.Gauge(metric, value, {{"stream", options_.stream}, {"consumer", options_.consumer}});
+  with_.events.Gauge(metric, value, {{"source", options_.name}});
 }
 
 void NatsSource::Say(Severity severity, std::string message, std::string detail) const {

@@ -42,6 +42,7 @@ class NatsSourceTest : public ::testing::Test {
     ASSERT_THAT(started, IsOk());
     server = std::move(*started);
     options.servers = {server->Url()};
+    options.name = "orders";
     options.stream = "OTEL";
     options.consumer = "writer";
     options.subjects = DefaultNatsSubjects("default", "default");
@@ -293,8 +294,7 @@ TEST_F(NatsSourceTest, CountsWhatRetentionDropped) {
   for (int i = 0; i < 12; ++i) Publish("otel.logs", "{}");
   BeginAndWait();
   EXPECT_EQ(intake.WaitFor(5).size(), 5U);
-  EXPECT_EQ(events.counter("signaldb_writer_nats_gap_messages_total{stream=OTEL}consumer=writer}"),
-            7);
+  EXPECT_EQ(events.counter("signaldb_writer_nats_gap_messages_total{source=orders}"), 7);
   EXPECT_TRUE(events.Said(Severity::kError, "dropped messages"));
 }
 

@@ -24,6 +24,7 @@ const std::string kBody = "\x0a\x02hi";
 class NatsPullerTest : public ::testing::Test {
  protected:
   NatsPullerTest() {
+    options.name = "orders";
     options.stream = "OTEL";
     options.consumer = "writer";
     options.subjects = DefaultNatsSubjects("default", "default");
@@ -153,9 +154,7 @@ TEST_F(NatsPullerTest, KeepsTheNewestReplyOfWhatIsHeldAndDeliversItOnce) {
   EXPECT_THAT(lane.delivered, ElementsAre(1));
   held.Done(std::vector<SourcePosition>{1});
   EXPECT_THAT(held.TakeAcks(2), ElementsAre(HasSubstr("writer.2.1.1")));
-  EXPECT_EQ(events.counter(
-                "signaldb_writer_nats_redelivered_messages_total{stream=OTEL}consumer=writer}"),
-            1);
+  EXPECT_EQ(events.counter("signaldb_writer_nats_redelivered_messages_total{source=orders}"), 1);
 }
 
 TEST_F(NatsPullerTest, AsksForNoMoreThanMayBeHeld) {

@@ -155,6 +155,11 @@ TEST(SourceBlocks, SayWhatIsWrongAndWhere) {
       {"[[kafka]]\nbrokers = \"a\"\n[[kafka]]\nbrokers = \"b\"\nname = \"kafka\"\n",
        "the name is taken by another block key=kafka.1.name"},
       {"[[nats]]\nurl = \"nats://a\"\n", "expected stream with it key=nats.0.stream"},
+      {"[[nats]]\nurl = \"nats://a\"\nstream = \"a.b\"\n",
+       "expected 1 to 128 of the characters A-Z a-z 0-9 _ -"},
+      {"[[nats]]\nurl = \"nats://a\"\nstream = \"a\"\nsubjects = [{ subject = \"x\", signal = "
+       "\"logs\", tenant_from = \"subject\" }]\n",
+       "expected fixed or header:<name>"},
       {"[kafka.2]\nbrokers = \"a\"\n",
        "numbers start at 0 and leave no gap, expected kafka.0 too key=kafka.2"},
       {"[kafka.x]\nbrokers = \"a\"\n", "expected [[kafka]] blocks"},
