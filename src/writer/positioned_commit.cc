@@ -31,6 +31,9 @@ std::map<const SourceLane*, Coverage, ByKey> RangesOf(const std::vector<Position
     if (lane->order() == LaneOrder::kInOrder) continue;
     Coverage merged;
     merged.AddAll(std::move(coverage.above));
+    // What begins at the first position of all is a range like the others, not yet a low watermark.
+    if (merged.low > 0) merged.above.insert(merged.above.begin(), {1, merged.low});
+    merged.low = 0;
     coverage = std::move(merged);
   }
   return ranges;

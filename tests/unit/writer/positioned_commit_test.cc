@@ -254,6 +254,15 @@ TEST_F(PositionedCommitTest, ListsWhatALaneInAnyOrderBroughtUntilTheFloorPassesI
   EXPECT_EQ(covered(), (Coverage{.low = 7, .above = {{9, 9}}}));
 }
 
+TEST_F(PositionedCommitTest, ListsWhatALaneInAnyOrderBroughtFromTheFirstPositionOn) {
+  const auto nats = std::make_shared<SourceLane>("nats/s/1/c", LaneOrder::kAnyOrder);
+  Drive(*Cut({{"a", 1, "one", nats}, {"a", 2, "two", nats}, {"a", 4, "four", nats}}));
+  EXPECT_THAT(CoverageOf(nats->key(), world.Current("a").properties),
+              IsOkAnd(Coverage{.low = 2, .above = {{4, 4}}}));
+  Drive(*Cut({{"a", 1, "one", nats}, {"a", 2, "two", nats}}));
+  EXPECT_EQ(Rows("a"), (Counts{{"one", 1}, {"two", 1}, {"four", 1}}));
+}
+
 TEST_F(PositionedCommitTest, KnowsWhatALaneInAnyOrderBroughtToATableThatLostItsWatermark) {
   const auto nats = std::make_shared<SourceLane>("nats/s/1/c", LaneOrder::kAnyOrder);
   Drive(*Cut({{"a", 1, "log"}, {"a", 7, "seven", nats}, {"a", 5, "five", nats}}));
