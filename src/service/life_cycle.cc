@@ -28,9 +28,11 @@
 #include "pipeline/commit_scheduler.h"
 #include "pipeline/ingest_pipeline.h"
 #include "pipeline/poison_shelf.h"
+#include "pipeline/queue_intake.h"
 #include "pipeline/table_cuts.h"
 #include "service/locations.h"
 #include "service/log_ownership.h"
+#include "service/queue_sources.h"
 #include "service/version.h"
 #include "writer/files_in_flight.h"
 
@@ -74,6 +76,15 @@ struct FlushRequest {
   ServiceState::FlushDone done;
 };
 
+DecodeOptions DecodingOf(const ServiceConfiguration& values) {
+  const ServiceConfiguration::IngestLimits& limits = values.ingest;
+  return {.timestamp_min = limits.timestamp_min,
+          .timestamp_future_max = limits.timestamp_future_max,
+          .records_max = limits.records_max,
+          .depth_max = limits.depth_max,
+          .attributes_max = limits.attributes_max};
+}
+
 }  // namespace
 
 // In the order of construction; destroyed from the bottom up.
@@ -91,6 +102,8 @@ struct Service::Parts {
   std::unique_ptr<CommitScheduler> scheduler;
   std::shared_ptr<SourceLane> log_lane;
   std::unique_ptr<IngestPipeline> pipeline;
+  std::unique_ptr<QueueIntake> intake;
+  std::vector<std::unique_ptr<Source>> sources;
   std::unique_ptr<OtlpReceiver> receiver;
   std::unique_ptr<OtlpHttpHandler> otlp_http_handler;
   std::unique_ptr<HttpServer> otlp_http;
@@ -116,6 +129,7 @@ Service::~Service() {
   parts_->flight.reset();
   parts_->otlp_grpc.reset();
   parts_->otlp_http.reset();
+  for (const std::unique_ptr<Source>& source : parts_->sources) source->StopDelivering();
   if (parts_->log != nullptr) parts_->log->Close();
   // Ends flushes that wait; the flusher is joined before the scheduler goes.
   if (parts_->scheduler != nullptr) (void)parts_->scheduler->Close(Nanos(0));
@@ -242,15 +256,9 @@ std::unique_ptr<CommitScheduler> Service::MakeScheduler() {
 
 std::unique_ptr<IngestPipeline> Service::MakePipeline(DurableLog& log,
                                                       std::shared_ptr<const SourceLane> lane) {
-  const ServiceConfiguration::IngestLimits& limits = configuration_.values.ingest;
-  return std::make_unique<IngestPipeline>(
-      DecodeOptions{.timestamp_min = limits.timestamp_min,
-                    .timestamp_future_max = limits.timestamp_future_max,
-                    .records_max = limits.records_max,
-                    .depth_max = limits.depth_max,
-                    .attributes_max = limits.attributes_max},
-      log, std::move(lane), *parts_->scheduler, environment_.clock, environment_.events,
-      parts_->budget);
+  return std::make_unique<IngestPipeline>(DecodingOf(configuration_.values), log, std::move(lane),
+                                          *parts_->scheduler, environment_.clock,
+                                          environment_.events, parts_->budget);
 }
 
 void Service::StartFlusher() {
@@ -428,6 +436,30 @@ Status Service::ListenToFlight() {
   return {};
 }
 
+Status Service::ReadQueues() {
+  parts_->intake = std::make_unique<QueueIntake>(
+      DecodingOf(configuration_.values), *parts_->scheduler, environment_.events, parts_->budget);
+  parts_->sources = MakeQueueSources(configuration_.values,
+                                     {environment_.files, environment_.clock, environment_.random,
+                                      environment_.events, parts_->budget});
+  for (const std::unique_ptr<Source>& source : parts_->sources)
+    SIGNALDB_TRY(source->Start(*parts_->intake));
+  return {};
+}
+
+void Service::CloseQueues(Nanos deadline) {
+  for (const std::unique_ptr<Source>& source : parts_->sources) {
+    const Status closed = source->Close(deadline);
+    if (closed.has_value()) continue;
+    // Nothing is lost: the queue has the messages, and the tables know theirs.
+    environment_.events.Log(
+        {.severity = Severity::kWarning,
+         .module = kModule,
+         .message = "a queue was left with messages that will come again",
+         .fields = {{"source", source->Name()}, {"error", closed.error().message}}});
+  }
+}
+
 Status Service::Start(std::stop_token stop) {
   environment_.events.Gauge("signaldb_writer_memory_budget_bytes",
                             static_cast<double>(parts_->budget.bytes_max()), {});
@@ -439,9 +471,6 @@ Status Service::Start(std::stop_token stop) {
   if (!configuration_.values.kafka.empty()) {
     return Fail(ErrorKind::kInvalid, "the Kafka source is not supported in this build");
   }
-  if (!configuration_.values.nats.empty()) {
-    return Fail(ErrorKind::kInvalid, "the NATS source is not supported in this build");
-  }
   SIGNALDB_TRY(CheckPlaces(environment_.files, PlacesOf(configuration_.values)));
   SIGNALDB_TRY(OpenStorage());
   SIGNALDB_TRY(OpenLog());
@@ -450,6 +479,7 @@ Status Service::Start(std::stop_token stop) {
                          [this] { return CompareLogWithTables(); }));
   SIGNALDB_TRY(Recover(stop));
   SIGNALDB_TRY(Listen());
+  SIGNALDB_TRY(ReadQueues());
   EnterPhase("");
   environment_.events.Log(
       {.severity = Severity::kInfo,
@@ -479,9 +509,11 @@ Status Service::Stop() {
   if (parts_->flight != nullptr) parts_->flight->Stop(grace());
   if (parts_->otlp_grpc != nullptr) parts_->otlp_grpc->Stop(grace());
   if (parts_->otlp_http != nullptr) parts_->otlp_http->Stop(grace());
+  for (const std::unique_ptr<Source>& source : parts_->sources) source->StopDelivering();
   if (parts_->log != nullptr) parts_->log->Close();
   Status status;
   if (parts_->scheduler != nullptr) status = parts_->scheduler->Close(deadline);
+  CloseQueues(deadline);
   parts_->flushes.Close();
   if (parts_->admin != nullptr) parts_->admin->Stop(Nanos(0));
   if (status) {
@@ -521,6 +553,10 @@ std::vector<ReadinessCheck> Service::CheckReadiness() {
   std::string stalled;
   for (const std::string& dataset : parts_->scheduler->Stalled())
     stalled += (stalled.empty() ? "" : "; ") + dataset;
+  for (const std::unique_ptr<Source>& source : parts_->sources) {
+    const std::string trouble = source->Trouble();
+    checks.push_back({.name = source->Name(), .passes = trouble.empty(), .detail = trouble});
+  }
   checks.push_back({.name = "commits", .passes = stalled.empty(), .detail = stalled});
   return checks;
 }

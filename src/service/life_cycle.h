@@ -25,8 +25,9 @@ class IngestPipeline;
 /// The whole writer in one process: composed from its configuration, started, drained, stopped.
 ///
 ///   Start: store, catalog, log -> admin answers -> compare the log with the tables -> replay it
-///   -> receivers listen -> ready
-///   Stop:  not ready -> receivers drain -> log drains -> last cuts commit -> log trimmed -> closed
+///   -> receivers listen, queues are read -> ready
+///   Stop:  not ready -> receivers drain, queues stop -> log drains -> last cuts commit
+///          -> log trimmed, queues told -> closed
 ///
 /// The stopping order is what makes a stop lose nothing: nobody hands a message to a part that has
 /// closed.
@@ -86,6 +87,8 @@ class Service final : public ServiceState {
                                              std::stop_token stop);
   [[nodiscard]] Status Listen();
   [[nodiscard]] Status ListenToFlight();
+  [[nodiscard]] Status ReadQueues();
+  void CloseQueues(Nanos deadline);
   void EnterPhase(std::string why_not_ready);
 
   const LoadedConfiguration configuration_;
