@@ -152,6 +152,8 @@ def test_headers_name_tenant_and_dataset_and_evil_ones_are_set_aside(tmp_path, s
         wait_until(lambda: caught_up(client))
         for dataset, ids in expected.items():
             assert writer.record_ids(dataset) == ids
+        letters = writer.rows("dead_letters")
+        assert len(letters) == 2, "in the default dataset, whatever the evil one asked for"
         writer.stop()
 
 

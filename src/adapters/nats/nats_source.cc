@@ -17,6 +17,7 @@ constexpr std::string_view kModule = "nats";
 constexpr Nanos kStepWait = std::chrono::milliseconds(100);
 constexpr Nanos kTendWait = std::chrono::milliseconds(200);
 constexpr Nanos kCloseWait = std::chrono::milliseconds(5);
+constexpr Nanos kSteady = std::chrono::seconds(1);
 constexpr Nanos kRememberEvery = std::chrono::seconds(10);
 constexpr std::size_t kAcksAtOnce = 1000;
 constexpr int kProgressesPerAckWait = 3;
@@ -119,9 +120,12 @@ void NatsSource::Pull(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     // A session that worked begins the pauses anew.
     for (Backoff backoff(pace, with_.clock, with_.random); backoff.Next(stop);) {
+      const Nanos begun = with_.clock.MonotonicNow();
       const Status ended = PullOnce(stop);
       if (stop.stop_requested()) break;
-      const bool worked = Trouble().empty();
+      const bool was_reading = Trouble().empty();
+      // One that broke off at once did not: a server that refuses every request is asked at a pace.
+      const bool worked = was_reading && with_.clock.MonotonicNow() - begun >= kSteady;
       SIGNALDB_ASSERT(!ended.has_value());
       const std::string& why = ended.error().message;
       // Said once, not with every attempt.
@@ -131,10 +135,8 @@ void NatsSource::Pull(const std::stop_token& stop) {
       }
       SetTrouble(why);
       Gauge("signaldb_writer_nats_connected", 0);
-      if (worked) {
-        Count("signaldb_writer_nats_reconnects_total", 1);
-        break;
-      }
+      if (was_reading) Count("signaldb_writer_nats_reconnects_total", 1);
+      if (worked) break;
     }
   }
 }

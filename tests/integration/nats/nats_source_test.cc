@@ -1,6 +1,7 @@
 #include "adapters/nats/nats_source.h"
 
 #include <chrono>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <set>
@@ -16,6 +17,7 @@
 #include "testing/nats_server.h"
 #include "testing/recording_listener.h"
 #include "testing/sim_file_system.h"
+#include "testing/temp_dir.h"
 
 namespace signaldb::testing {
 namespace {
@@ -296,6 +298,32 @@ TEST_F(NatsSourceTest, CountsWhatRetentionDropped) {
   EXPECT_EQ(intake.WaitFor(5).size(), 5U);
   EXPECT_EQ(events.counter("signaldb_writer_nats_gap_messages_total{source=orders}"), 7);
   EXPECT_TRUE(events.Said(Severity::kError, "dropped messages"));
+}
+
+TEST_F(NatsSourceTest, NeedsNoMoreRightsThanTheDocumentationNames) {
+  const TempDir folder;
+  std::ofstream(folder / "server.conf") << R"(authorization { users = [
+    { user: admin, password: a },
+    { user: writer, password: w, permissions: {
+        publish: ["$JS.API.STREAM.INFO.OTEL", "$JS.API.CONSUMER.INFO.OTEL.writer",
+                  "$JS.API.CONSUMER.MSG.NEXT.OTEL.writer", "$JS.ACK.OTEL.writer.>"],
+        subscribe: ["_INBOX.>"] } } ] })";
+  auto restricted = NatsServer::Start({"-c", folder / "server.conf"});
+  ASSERT_THAT(restricted, IsOk());
+  server = std::move(*restricted);
+  auto connected = ConnectToNats(server->Url(), {.user = "admin", .password = "a"}, kTimeout);
+  ASSERT_THAT(connected, IsOk());
+  link = std::move(*connected);
+  ASSERT_THAT(CreateStream(*link, options), IsOk());
+  ASSERT_THAT(CreateConsumer(*link, options), IsOk());
+  options.servers = {server->Url()};
+  options.access = {.user = "writer", .password = "w"};
+  options.create = NatsCreate::kNever;
+  BeginAndWait();
+  Publish("otel.logs", "{}");
+  EXPECT_EQ(intake.WaitFor(1).size(), 1U);
+  intake.Commit();
+  EXPECT_TRUE(Eventually([&] { return Consumer().ack_floor == 1; }));
 }
 
 TEST_F(NatsSourceTest, TakesAMessageLargerThanARequestMayBring) {
