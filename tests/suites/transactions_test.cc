@@ -288,6 +288,27 @@ TEST(Transactions, InDoubtARollbackSaysWhichItWas) {
   }
 }
 
+// Hours later the snapshot that would tell is expired. Writing the rows again would double them,
+// deleting the files would tear them out of the table.
+TEST(Transactions, InDoubtForLongerThanHistoryIsKeptNeverGuesses) {
+  WriterWorld world;
+  TableOptions options;
+  options.properties = {{"signaldb.expire-on-commit.enabled", "true"},
+                        {"history.expire.max-snapshot-age-ms", "1000"}};
+  const auto writer = world.OpenWriter("events", options);
+  const auto other = world.OpenWriter("events", options);
+  const std::string id = LeaveInDoubt(world, *writer, CommitFault::kLostReply);
+  for (int i = 3; i < 6; ++i) {
+    world.store->clock->Advance(std::chrono::hours(1));
+    EXPECT_THAT(other->WriteBatch(EventBatch(i, 1)), IsOk());
+  }
+  EXPECT_THAT(writer->CommitTransaction(id),
+              IsErrorSaying(ErrorKind::kUnknownOutcome, "were expired"));
+  EXPECT_THAT(writer->RollbackTransaction(id),
+              IsErrorSaying(ErrorKind::kUnknownOutcome, "were expired"));
+  EXPECT_EQ(world.Read(), EventRows(0, 6));
+}
+
 TEST(Transactions, TwoWritersOfOneTableBothWin) {
   WriterWorld world;
   const auto first = world.OpenWriter();

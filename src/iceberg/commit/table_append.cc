@@ -79,7 +79,9 @@ TableAppend::TableAppend(TableChange change, Settings settings, Random& random)
       random_(random),
       uuid_(ToString(UuidV4(random))),
       table_uuid_(change_.table_uuid) {
-  if (!change_.added_files.empty()) snapshot_id_ = NewSnapshotId(random);
+  if (!change_.added_files.empty() || !change_.removed_files.empty()) {
+    snapshot_id_ = NewSnapshotId(random);
+  }
 }
 
 bool TableAppend::IsAppliedIn(const LoadedTable& base) const {
@@ -178,8 +180,7 @@ Status TableAppend::EncodeManifests(const TableMetadata& base) {
                                     .content = ManifestContent::kData,
                                     .snapshot_id = snapshot_id_};
       SIGNALDB_ASSIGN(EncodedManifest encoded, EncodeManifest(context, part));
-      encoded.file.manifest_path =
-          fmt::format("{}/{}-m{}.avro", folder_, uuid_, manifest_names_used_++);
+      encoded.file.manifest_path = NextManifestLocation();
       manifest_files_.push_back(
           {.location = encoded.file.manifest_path, .bytes = std::move(encoded.bytes)});
       manifests_.push_back(std::move(encoded.file));
@@ -188,13 +189,36 @@ Status TableAppend::EncodeManifests(const TableMetadata& base) {
   return {};
 }
 
+std::string TableAppend::NextManifestLocation() {
+  return fmt::format("{}/{}-m{}.avro", folder_, uuid_, manifest_names_used_++);
+}
+
+Result<std::vector<ManifestFile>> TableAppend::KeptManifests(FileIo& io, MetadataCache& cache,
+                                                             const TableMetadata& base) {
+  std::vector<ManifestFile> current;
+  if (const Snapshot* const head = base.current_snapshot(); head != nullptr) {
+    SIGNALDB_ASSIGN(const auto listed, cache.ManifestList(io, head->manifest_list));
+    current = *listed;
+  }
+  if (change_.removed_files.empty()) return current;
+  if (filter_ == nullptr) {
+    filter_ = std::make_unique<ManifestFilter>(change_.removed_files, snapshot_id_,
+                                               [this] { return NextManifestLocation(); });
+  }
+  auto filtered = filter_->Filter(io, base, current, manifest_files_);
+  if (!filtered.has_value() && filtered.error().kind == ErrorKind::kConflict) {
+    hopeless_ = true;
+    return Fail(ErrorKind::kConflict,
+                fmt::format("{} table={}", filtered.error().message, change_.table.ToText()));
+  }
+  return filtered;
+}
+
 Result<std::vector<ManifestFile>> TableAppend::ManifestsOn(FileIo& io, MetadataCache& cache,
                                                            const TableMetadata& base) {
-  const Snapshot* const head = base.current_snapshot();
-  if (head == nullptr) return manifests_;
-  SIGNALDB_ASSIGN(const auto current, cache.ManifestList(io, head->manifest_list));
+  SIGNALDB_ASSIGN(const std::vector<ManifestFile> kept, KeptManifests(io, cache, base));
   std::vector<ManifestFile> all = manifests_;
-  all.insert(all.end(), current->begin(), current->end());
+  all.insert(all.end(), kept.begin(), kept.end());
   SIGNALDB_ASSIGN(const ManifestMergeOptions options, ManifestMergeOptions::From(base.properties));
   if (!options.enabled || !IsWorthMerging(options, all)) return all;
 
@@ -205,11 +229,10 @@ Result<std::vector<ManifestFile>> TableAppend::ManifestsOn(FileIo& io, MetadataC
   }
   FilesAreWritten();
   if (merger_ == nullptr) {
-    merger_ = std::make_unique<ManifestMerger>(io, options, snapshot_id_, [this] {
-      return fmt::format("{}/{}-m{}.avro", folder_, uuid_, manifest_names_used_++);
-    });
+    merger_ = std::make_unique<ManifestMerger>(io, options, snapshot_id_,
+                                               [this] { return NextManifestLocation(); });
   }
-  Result<std::vector<ManifestFile>> merged = merger_->Merge(base, manifests_, *current);
+  Result<std::vector<ManifestFile>> merged = merger_->Merge(base, manifests_, kept);
   // A list that stays long costs a little; a commit that fails for it would cost more.
   if (!merged.has_value() && merged.error().kind == ErrorKind::kInvalid) return all;
   return merged;
@@ -244,14 +267,15 @@ Status TableAppend::AddSnapshot(const LoadedTable& base, std::vector<ManifestFil
 
   Properties more = change_.summary;
   for (const auto& [key, value] : settings_.summary) more.insert_or_assign(key, value);
-  Snapshot snapshot{.snapshot_id = snapshot_id_,
-                    .parent_snapshot_id = parent,
-                    .sequence_number = sequence_number,
-                    .timestamp_ms = timestamp_ms,
-                    .operation = "append",
-                    .summary = MakeAppendSummary(change_.added_files, head, more),
-                    .manifest_list = attempt.list_location,
-                    .schema_id = base.metadata->current_schema_id};
+  Snapshot snapshot{
+      .snapshot_id = snapshot_id_,
+      .parent_snapshot_id = parent,
+      .sequence_number = sequence_number,
+      .timestamp_ms = timestamp_ms,
+      .operation = std::string(OperationOf(change_.added_files, change_.removed_files)),
+      .summary = MakeSnapshotSummary(change_.added_files, change_.removed_files, head, more),
+      .manifest_list = attempt.list_location,
+      .schema_id = base.metadata->current_schema_id};
   return AddSnapshotToMain(next, std::move(snapshot));
 }
 
@@ -260,6 +284,11 @@ Result<TableAppend::Attempt> TableAppend::Prepare(FileIo& io, MetadataCache& cac
                                                   const Properties& properties,
                                                   std::int64_t now_ms) {
   SIGNALDB_TRY(CheckBase(base));
+  if (change_.plan.has_value()) {
+    const Status holds = CheckHistory(io, cache, base, *change_.plan);
+    hopeless_ = !holds.has_value() && holds.error().kind == ErrorKind::kConflict;
+    SIGNALDB_TRY(holds);
+  }
   Attempt attempt;
   const std::string metadata_location =
       NextMetadataLocation(*base.metadata, base.metadata_location, ToString(UuidV4(random_)));
@@ -267,7 +296,7 @@ Result<TableAppend::Attempt> TableAppend::Prepare(FileIo& io, MetadataCache& cac
   const std::int64_t timestamp_ms = std::max(now_ms, base.metadata->last_updated_ms + 1);
   folder_ = FolderOf(metadata_location);
   auto next = std::make_shared<TableMetadata>(*base.metadata);
-  if (!change_.added_files.empty()) {
+  if (snapshot_id_ != 0) {
     if (manifests_.empty()) SIGNALDB_TRY(EncodeManifests(*base.metadata));
     SIGNALDB_ASSIGN(std::vector<ManifestFile> listed, ManifestsOn(io, cache, *base.metadata));
     SIGNALDB_TRY(AddSnapshot(base, std::move(listed), timestamp_ms, *next, attempt));
@@ -308,6 +337,7 @@ void TableAppend::FilesAreInDoubt() {
   for (const PendingFile& file : manifest_files_) doubtful_files_.push_back(file.location);
   manifest_files_.clear();
   manifests_.clear();
+  if (filter_ != nullptr) filter_->Forget();
 }
 
 std::vector<std::string> TableAppend::Garbage(const LoadedTable* applied) const {
@@ -341,6 +371,9 @@ std::vector<std::string> TableAppend::Garbage(const LoadedTable* applied) const 
   }
   for (const ManifestFile& manifest : manifests_) add(manifest.manifest_path);
   for (const std::string& location : doubtful_files_) add(location);
+  if (filter_ != nullptr) {
+    for (const std::string& location : filter_->made()) add(location);
+  }
   if (merger_ != nullptr) {
     for (const std::string& location : merger_->written()) add(location);
   }

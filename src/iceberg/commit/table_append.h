@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "iceberg/commit/expired_files.h"
+#include "iceberg/commit/manifest_filter.h"
 #include "iceberg/commit/metadata_cache.h"
 #include "iceberg/commit/parallel_writes.h"
 #include "iceberg/commit/table_commit.h"
@@ -36,6 +37,8 @@ class TableAppend {
 
   [[nodiscard]] const TableChange& change() const { return change_; }
   [[nodiscard]] std::int64_t snapshot_id() const { return snapshot_id_; }
+  /// Whether Prepare failed for what no other base will put right.
+  [[nodiscard]] bool hopeless() const { return hopeless_; }
 
   /// Whether `base` shows that one of our attempts was applied.
   [[nodiscard]] bool IsAppliedIn(const LoadedTable& base) const;
@@ -72,6 +75,9 @@ class TableAppend {
   [[nodiscard]] Status CheckBase(const LoadedTable& base);
   [[nodiscard]] Status CheckSchema(const TableMetadata& base) const;
   [[nodiscard]] Status EncodeManifests(const TableMetadata& base);
+  [[nodiscard]] std::string NextManifestLocation();
+  [[nodiscard]] Result<std::vector<ManifestFile>> KeptManifests(FileIo& io, MetadataCache& cache,
+                                                                const TableMetadata& base);
   [[nodiscard]] Result<std::vector<ManifestFile>> ManifestsOn(FileIo& io, MetadataCache& cache,
                                                               const TableMetadata& base);
   [[nodiscard]] Status AddSnapshot(const LoadedTable& base, std::vector<ManifestFile> listed,
@@ -93,12 +99,14 @@ class TableAppend {
   std::string table_uuid_;
   std::int32_t schema_id_ = 0;
   bool begun_ = false;
+  bool hopeless_ = false;
   std::int64_t first_sequence_number_ = 0;  // The last of the base of the first attempt.
   std::size_t manifest_names_used_ = 0;
   std::vector<ManifestFile> manifests_;      // Of this commit; empty until the first attempt.
   std::vector<PendingFile> manifest_files_;  // Those of them that are not written yet.
   std::vector<std::string> doubtful_files_;
   std::string folder_;  // Of the metadata of the base at hand.
+  std::unique_ptr<ManifestFilter> filter_;
   std::unique_ptr<ManifestMerger> merger_;
   std::vector<Written> attempts_;
 };

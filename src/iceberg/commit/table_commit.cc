@@ -252,6 +252,7 @@ class TableCommitter::CommitRun {
       }
       Result<TableAppend::Attempt> attempt =
           tables_[i].Prepare(owner_.io_, owner_.cache_, bases[i], properties, now_ms);
+      given_up_ |= tables_[i].hopeless();
       if (!attempt.has_value()) {
         if (attempt.error().kind == ErrorKind::kNotFound ||
             attempt.error().kind == ErrorKind::kCorrupt) {

@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "base/retry.h"
 #include "iceberg/catalog.h"
+#include "iceberg/commit/history_check.h"
 #include "iceberg/commit/metadata_cache.h"
 #include "iceberg/file_io.h"
 #include "iceberg/manifest/manifest.h"
@@ -22,10 +23,16 @@
 
 namespace signaldb {
 
-/// What one commit does to one table: an append of files, table properties, or both.
+/// What one commit does to one table: files added and removed, table properties, or both.
 struct TableChange {
   TableIdentifier table;
-  std::vector<DataFile> added_files;  ///< Durable already. None: no snapshot, properties only.
+  std::vector<DataFile> added_files;  ///< Durable already.
+  /// Live data files as PlanFiles gave them; they stay in the store, older snapshots need them.
+  /// Neither these nor added ones: no snapshot, properties only.
+  std::vector<DataFile> removed_files;
+  /// What was read to know which files; looked at in every attempt. Nothing: an append, or files
+  /// that are to be removed whatever was added since.
+  std::optional<ChangePlan> plan;
   /// Further keys of the snapshot summary; few and short, each costs in every later metadata file.
   Properties summary;
   /// The table that the files were made for; empty: whichever bears the name at the first attempt.
@@ -106,7 +113,8 @@ class TableCommitter {
   /// stopped. `commit_id` stands in the snapshot summaries as `signaldb.commit-id`.
   ///
   /// Errors:
-  ///   kConflict        Others won every attempt, or `on_base` said so. Nothing applied.
+  ///   kConflict        Others won every attempt; or `on_base` said so; or the plan does not hold
+  ///                    any more, or a file to be removed is gone (named). Nothing applied.
   ///   kUnavailable     Catalog or store were away. Nothing applied.
   ///   kUnknownOutcome  May be applied now or later. Keep the data files.
   ///   kInvalid         A table cannot take the files (format version, spec or schema gone, a

@@ -47,8 +47,8 @@ std::vector<std::vector<ManifestFile>> PackFromEnd(std::span<const ManifestFile>
   return bins;
 }
 
-/// The newest schema in which every column of the spec is still there, so that partition values
-/// keep their types; the current one if there is none.
+}  // namespace
+
 const Schema& SchemaFor(const PartitionSpec& spec, const TableMetadata& metadata) {
   const auto knows_all = [&](const Schema& schema) {
     return std::ranges::all_of(spec.fields, [&](const PartitionField& field) {
@@ -61,8 +61,6 @@ const Schema& SchemaFor(const PartitionSpec& spec, const TableMetadata& metadata
   }
   return metadata.schema();
 }
-
-}  // namespace
 
 Result<ManifestMergeOptions> ManifestMergeOptions::From(const Properties& properties) {
   ManifestMergeOptions options;

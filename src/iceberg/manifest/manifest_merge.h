@@ -34,6 +34,10 @@ struct ManifestMergeOptions {
 [[nodiscard]] std::vector<std::vector<ManifestFile>> PackManifests(
     const ManifestMergeOptions& options, std::span<const ManifestFile> manifests);
 
+/// The newest schema in which every column of the spec is still there, so that partition values
+/// keep their types; the current one if there is none.
+[[nodiscard]] const Schema& SchemaFor(const PartitionSpec& spec, const TableMetadata& metadata);
+
 /// Keeps a table's manifests few: merges small ones while a commit writes its list.
 ///
 /// A merged manifest leaves out what older snapshots deleted, keeps what this commit added or
