@@ -34,7 +34,7 @@ ICEBERG_ROOMS = {"json": 0, "avro": 0, "schema": 1, "metadata": 2, "": 3, "manif
                  "data_file": 5, "commit": 5, "scan": 5}
 
 # Public headers that are plain values, for every row; the others are for the rows from writer on.
-PUBLIC_FOR_ALL = ("signaldb/result.h", "signaldb/retry_config.h")
+PUBLIC_FOR_ALL = ("signaldb/result.h", "signaldb/retry_config.h", "signaldb/row_filter.h")
 
 # What may not be called outside base/ and adapters/local/, and what to use instead.
 BANNED_CALLS = {

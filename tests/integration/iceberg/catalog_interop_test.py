@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
+import duckdb
 import pyarrow
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
@@ -149,6 +150,70 @@ def test_we_append_to_tables_of_pyiceberg(shared):
     assert ids(table) == list(range(15))
     assert table.scan().to_arrow()["more"].null_count == 15
     check_chain(table)
+
+
+def test_others_read_what_we_deleted_and_overwrote(shared):
+    shared.ours("create", "acme.prod.logs")
+    for first in (0, 10, 20):
+        shared.ours("append", first, 10, "acme.prod.logs")
+    assert shared.ours("delete", "acme.prod.logs", 10, 10) == "10 0"
+    assert shared.ours("delete", "acme.prod.logs", 5, 2) == "2 1"
+    assert shared.ours("overwrite", "acme.prod.logs", 25, 5, 100) == "5 1"
+    table = shared.theirs().load_table("acme.prod.logs")
+    left = [*range(5), 7, 8, 9, *range(20, 25), *range(100, 105)]
+    assert ids(table) == left
+    operations = [snapshot.summary.operation.value for snapshot in table.metadata.snapshots]
+    assert operations == ["append"] * 3 + ["delete", "overwrite", "overwrite"]
+    check_chain(table)
+    # The snapshot before still reads what it had.
+    before = table.scan(snapshot_id=table.metadata.snapshots[2].snapshot_id).to_arrow()
+    assert sorted(before["id"].to_pylist()) == list(range(30))
+    # DuckDB, by the files that are live.
+    files = [task.file.file_path.removeprefix("file://") for task in table.scan().plan_files()]
+    rows = duckdb.sql(f"SELECT id FROM read_parquet({files}) ORDER BY id").fetchall()
+    assert [row[0] for row in rows] == left
+
+
+def test_both_delete_and_overwrite_in_turn(shared):
+    shared.ours("create", "acme.prod.logs")
+    table = shared.theirs().load_table("acme.prod.logs")
+    left = set()
+    for first in range(0, 90, 30):
+        shared.ours("append", first, 10, "acme.prod.logs")
+        table.refresh()
+        table.append(batch(first + 10, 10))
+        table.overwrite(batch(first + 20, 5), overwrite_filter=f"id = {first + 3}")
+        left |= {*range(first, first + 25)} - {first + 3}
+        shared.ours("delete", "acme.prod.logs", first + 8, 4)
+        left -= {*range(first + 8, first + 12)}
+        table.refresh()
+        assert ids(table) == sorted(left)
+        table.delete(f"id >= {first + 13} and id < {first + 15}")
+        left -= {first + 13, first + 14}
+        shared.ours("overwrite", "acme.prod.logs", first, 2, 1000 + first)
+        left = left - {first, first + 1} | {1000 + first, 1001 + first}
+        table.refresh()
+        assert ids(table) == sorted(left)
+        check_chain(table)
+
+
+def test_we_edit_tables_whose_columns_pyiceberg_changed(shared):
+    catalog = shared.theirs()
+    catalog.create_namespace("acme")
+    table = catalog.create_table("acme.logs", schema=SCHEMA)
+    table.append(batch(0, 10))
+    with table.update_schema() as update:
+        update.add_column("more", StringType())
+    shared.ours("delete", "acme.logs", 4, 2)
+    table.refresh()
+    with table.update_schema() as update:
+        update.delete_column("more")
+        update.rename_column("body", "text")
+    assert shared.ours("delete", "acme.logs", 0, 1) == "1 1"
+    table.refresh()
+    rows = table.scan().to_arrow().to_pylist()
+    assert sorted((row["id"], row["text"]) for row in rows) == [
+        (i, f"body {i}") for i in (1, 2, 3, 6, 7, 8, 9)]
 
 
 def test_tables_of_one_commit_change_together(shared):

@@ -5,6 +5,8 @@
 //   into
 //                                                                    every table, in one commit
 //   catalog_tool CATALOG WAREHOUSE load TABLE                        prints snapshots and rows
+//   catalog_tool CATALOG WAREHOUSE delete TABLE FIRST COUNT          rows with such ids
+//   catalog_tool CATALOG WAREHOUSE overwrite TABLE FIRST COUNT TO    the same, with as many from TO
 //
 // CATALOG is sqlite://PATH, WAREHOUSE an absolute folder, TABLE "level.level.name".
 
@@ -26,6 +28,7 @@
 #include "iceberg/commit/metadata_cache.h"
 #include "iceberg/commit/table_commit.h"
 #include "iceberg/data_file/data_file_writer.h"
+#include "writer/table_edit.h"
 
 namespace signaldb {
 namespace {
@@ -54,6 +57,11 @@ std::shared_ptr<arrow::RecordBatch> Rows(std::int64_t first, std::int64_t count)
   return arrow::RecordBatch::Make(arrow::schema({arrow::field("id", arrow::int64(), false),
                                                  arrow::field("body", arrow::utf8())}),
                                   count, {ids.Finish().ValueOrDie(), bodies.Finish().ValueOrDie()});
+}
+
+RowFilter Between(std::int64_t first, std::int64_t count) {
+  return RowFilter::And(RowFilter::GreaterOrEqual("id", first),
+                        RowFilter::Less("id", first + count));
 }
 
 /// Everything between the command line and the catalog.
@@ -89,6 +97,20 @@ class Tool {
     return {};
   }
 
+  Status Delete(const TableIdentifier& table, std::int64_t first, std::int64_t count) {
+    SIGNALDB_ASSIGN(const EditReport report, editor_.DeleteWhere(table, Between(first, count)));
+    fmt::print("{} {}\n", report.rows_deleted, report.files_rewritten);
+    return {};
+  }
+
+  Status Overwrite(const TableIdentifier& table, std::int64_t first, std::int64_t count,
+                   std::int64_t to) {
+    SIGNALDB_ASSIGN(const EditReport report,
+                    editor_.OverwriteWhere(table, Between(first, count), {Rows(to, count)}));
+    fmt::print("{} {}\n", report.rows_deleted, report.files_rewritten);
+    return {};
+  }
+
   Status Load(const TableIdentifier& table) {
     SIGNALDB_ASSIGN(const LoadedTable loaded, committer_.Load(table));
     const Snapshot* const head = loaded.metadata->current_snapshot();
@@ -119,6 +141,7 @@ class Tool {
   MetadataCache cache_{clock_, events_};
   TableCommitter committer_{{*catalog_, io_, clock_, random_, events_, cache_},
                             {.retry = {.max_attempts = 50}, .engine_version = "test"}};
+  TableEditor editor_{{committer_, io_, clock_, random_, events_}, FileOptions()};
 };
 
 Status Run(const std::vector<std::string>& words) {
@@ -128,6 +151,13 @@ Status Run(const std::vector<std::string>& words) {
   const std::string& command = words.at(2);
   if (command == "create") return tool.Create(TableOf(words.at(3)));
   if (command == "load") return tool.Load(TableOf(words.at(3)));
+  if (command == "delete") {
+    return tool.Delete(TableOf(words.at(3)), std::stoll(words.at(4)), std::stoll(words.at(5)));
+  }
+  if (command == "overwrite") {
+    return tool.Overwrite(TableOf(words.at(3)), std::stoll(words.at(4)), std::stoll(words.at(5)),
+                          std::stoll(words.at(6)));
+  }
   if (command != "append") return Fail(ErrorKind::kInvalid, "no such command");
   std::vector<TableIdentifier> tables;
   for (std::size_t i = 5; i < words.size(); ++i) tables.push_back(TableOf(words[i]));

@@ -228,7 +228,7 @@ TEST(TableEditor, RefusesFiltersThatDoNotFitAndNamesTheColumn) {
 }
 
 TEST(TableEditor, RefusesAnIsolationLevelThatIsNone) {
-  EditWorld edit({{"write.delete.isolation-level", "none"}});
+  EditWorld edit(Properties{{"write.delete.isolation-level", "none"}});
   edit.Append(Numbered(0, 1, "a"));
   EXPECT_THAT(edit.editor.DeleteWhere(EditWorld::Table(), RowFilter::All()),
               IsErrorSaying(ErrorKind::kInvalid, "write.delete.isolation-level"));
@@ -254,7 +254,7 @@ TEST(TableEditor, HoldsToTheIsolationOfTheTable) {
   for (const auto& [property, run] : runs) {
     for (const bool serializable : {true, false}) {
       for (const char* const name : {"a", "b"}) {
-        EditWorld edit({{property, serializable ? "serializable" : "snapshot"}});
+        EditWorld edit(Properties{{property, serializable ? "serializable" : "snapshot"}});
         edit.Append(Numbered(0, 2, "a"));
         const std::size_t files = edit.DataFiles();
         edit.world.catalog.Script({CommitFault::kConflict});
@@ -277,7 +277,7 @@ TEST(TableEditor, HoldsToTheIsolationOfTheTable) {
 }
 
 TEST(TableEditor, TwoEditsOfOneFileDoNotUndoEachOther) {
-  EditWorld edit({{"write.delete.isolation-level", "snapshot"}});
+  EditWorld edit(Properties{{"write.delete.isolation-level", "snapshot"}});
   edit.Append(Numbered(0, 4, "a"));
   edit.world.catalog.Script({CommitFault::kConflict});
   edit.world.catalog.AfterNextCommit([&] {
@@ -406,7 +406,7 @@ ModelFilter RandomFilter(std::mt19937& random, int depth) {
 TEST(TableEditor, DoesWhatAModelDoes) {
   for (unsigned seed = 1; seed <= 60; ++seed) {
     std::mt19937 random(seed);
-    EditWorld edit({{"commit.manifest.min-count-to-merge", "3"}});
+    EditWorld edit(Properties{{"commit.manifest.min-count-to-merge", "3"}});
     Rows model;
     const auto some_rows = [&] {
       Rows rows;
