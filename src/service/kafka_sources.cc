@@ -20,8 +20,8 @@ namespace {
 /// The highest position of `key` that any of the dataset's tables covers.
 Result<SourcePosition> HighestCovered(TableCommitter& committer, const SourceKey& key,
                                       std::string_view tenant, std::string_view dataset) {
-  const auto coverage = CoverageInTables(
-      committer, std::make_shared<const SourceLane>(key, LaneOrder::kInOrder));
+  const auto coverage =
+      CoverageInTables(committer, std::make_shared<const SourceLane>(key, LaneOrder::kInOrder));
   SourcePosition highest = 0;
   for (std::size_t kind = 0; kind < kTableKinds; ++kind) {
     const std::string name(DefinitionOf(static_cast<TableKind>(kind)).name);
@@ -43,12 +43,12 @@ Result<KafkaTopic> TopicOf(const SourceRoute& route, const ServiceConfiguration&
   const auto named = [](const std::string& name, const std::string& otherwise) {
     return name.empty() ? otherwise : name;
   };
-  SIGNALDB_ASSIGN(NameRule tenant,
-                  ParseNameRule(route.tenant_from,
-                                named(route.tenant, values.tenants.default_tenant)));
-  SIGNALDB_ASSIGN(NameRule dataset,
-                  ParseNameRule(route.dataset_from,
-                                named(route.dataset, values.tenants.default_dataset)));
+  SIGNALDB_ASSIGN(
+      NameRule tenant,
+      ParseNameRule(route.tenant_from, named(route.tenant, values.tenants.default_tenant)));
+  SIGNALDB_ASSIGN(
+      NameRule dataset,
+      ParseNameRule(route.dataset_from, named(route.dataset, values.tenants.default_dataset)));
   return KafkaTopic{.topic = route.from,
                     .signal = route.signal,
                     .encoding = EncodingOf(route.encoding),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <thread>
 #include <utility>
 
@@ -30,6 +31,7 @@
 #include "pipeline/poison_shelf.h"
 #include "pipeline/queue_intake.h"
 #include "pipeline/table_cuts.h"
+#include "service/kafka_sources.h"
 #include "service/locations.h"
 #include "service/log_ownership.h"
 #include "service/queue_sources.h"
@@ -442,6 +444,10 @@ Status Service::ReadQueues() {
   parts_->sources = MakeQueueSources(configuration_.values,
                                      {environment_.files, environment_.clock, environment_.random,
                                       environment_.events, parts_->budget});
+  SIGNALDB_ASSIGN(auto kafka,
+                  MakeKafkaSources(configuration_.values,
+                                   {environment_.clock, environment_.events, *parts_->committer}));
+  std::ranges::move(kafka, std::back_inserter(parts_->sources));
   for (const std::unique_ptr<Source>& source : parts_->sources)
     SIGNALDB_TRY(source->Start(*parts_->intake));
   return {};
@@ -467,9 +473,6 @@ Status Service::Start(std::stop_token stop) {
   for (const std::string& warning : configuration_.warnings) {
     environment_.events.Log(
         {.severity = Severity::kWarning, .module = kModule, .message = warning, .fields = {}});
-  }
-  if (!configuration_.values.kafka.empty()) {
-    return Fail(ErrorKind::kInvalid, "the Kafka source is not supported in this build");
   }
   SIGNALDB_TRY(CheckPlaces(environment_.files, PlacesOf(configuration_.values)));
   SIGNALDB_TRY(OpenStorage());

@@ -51,6 +51,7 @@ class KafkaProcess:
         self.properties.write_text(PROPERTIES.format(port=self.port, controller=free_port(), folder=self.folder))
         self.log = open(self.folder / "kafka.log", "ab")
         self.process = None
+        self._admin = None
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         subprocess.run([*JAVA, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.properties], check=True,
                        stdout=self.log, stderr=self.log)
@@ -74,7 +75,9 @@ class KafkaProcess:
         self.process.wait()
 
     def admin(self):
-        return AdminClient({"bootstrap.servers": self.brokers, "logger": _Silent()})
+        if self._admin is None:  # One: what it was asked ends when it is collected.
+            self._admin = AdminClient({"bootstrap.servers": self.brokers, "logger": _Silent()})
+        return self._admin
 
     def create_topic(self, name, partitions=1, **config):
         self.admin().create_topics([NewTopic(name, partitions, 1, config={k.replace("__", "."): v for k, v in config.items()})])[

@@ -1,5 +1,7 @@
 """Exactly once from a real Kafka broker: the multiset of records in the tables is the one that was produced, whatever fails."""
 
+import contextlib
+import json
 import os
 import random
 import signal
@@ -11,8 +13,8 @@ import pytest
 import requests
 from google.protobuf.json_format import MessageToDict
 from kafka_process import LIBRARIES, KafkaProcess
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from telemetry_requests import SIGNALS, Requests, attribute
+from telemetry_requests import (SIGNALS, ExportLogsServiceRequest, ExportMetricsServiceRequest, ExportTraceServiceRequest,
+                                Requests, attribute)
 from writer_process import Writer
 
 # Records of each test that keeps going while something fails; `make soak` raises it.
@@ -59,9 +61,6 @@ def assert_same(found, sent):
 
 def as_json(signal_name, body):
     """The request as OTLP/JSON, which writes ids in hex."""
-    import json
-
-    from telemetry_requests import ExportMetricsServiceRequest, ExportTraceServiceRequest
     kind = {"logs": ExportLogsServiceRequest, "traces": ExportTraceServiceRequest, "metrics": ExportMetricsServiceRequest}
     message = kind[signal_name].FromString(body)
     request = MessageToDict(message, use_integers_for_enums=True)
@@ -71,6 +70,16 @@ def as_json(signal_name, body):
                 for span, plain_span in zip(scope["spans"], plain_scope.spans):
                     span["traceId"], span["spanId"] = plain_span.trace_id.hex(), plain_span.span_id.hex()
     return json.dumps(request).encode()
+
+
+def assert_ready_says(writer, text):
+    """Waits until /readyz has it, which a writer that has just been started does not even answer."""
+    deadline, answer = time.monotonic() + 30, ""
+    while text not in answer:
+        assert time.monotonic() < deadline, f"{answer} {writer.log_tail()}"
+        with contextlib.suppress(requests.RequestException):
+            answer = requests.get(f"http://{writer.admin}/readyz", timeout=5).text
+        time.sleep(0.1)
 
 
 class Stream(threading.Thread):
@@ -195,10 +204,7 @@ def test_a_broker_that_crashes_is_waited_for(kafka, tmp_path):
         stream.start()
         time.sleep(1.5)
         kafka.crash()
-        deadline = time.monotonic() + 30
-        while requests.get(f"http://{writer.admin}/readyz", timeout=5).status_code == 200:
-            assert time.monotonic() < deadline, "the outage is not reported"
-            time.sleep(0.1)
+        assert_ready_says(writer, "kafka kafka")
         kafka.start()
         stream.join()
         assert_same(stored(writer, stream.sent.total()), stream.sent)
@@ -246,12 +252,6 @@ def test_offsets_that_are_gone_stop_the_partition_or_are_counted(kafka, tmp_path
             yield ids
         assert producer.flush(30) == 0
 
-    def ready_says(writer, text):
-        deadline = time.monotonic() + 30
-        while text not in requests.get(f"http://{writer.admin}/readyz", timeout=5).text:
-            assert time.monotonic() < deadline, writer.log_tail()
-            time.sleep(0.1)
-
     for ids in send(3):
         sent.update(ids)
     writer = Writer(tmp_path, **source(kafka, "gone", group="gone"))
@@ -263,7 +263,7 @@ def test_offsets_that_are_gone_stop_the_partition_or_are_counted(kafka, tmp_path
     for ids in send(1):
         sent.update(ids)
     writer.start(wait=False)
-    ready_says(writer, "messages were deleted from the topic before they were read")
+    assert_ready_says(writer, "messages were deleted from the topic before they were read")
     writer.stop()
     writer.settings["kafka.0.on_out_of_range"] = "earliest"
     writer.start()
@@ -277,7 +277,7 @@ def test_offsets_that_are_gone_stop_the_partition_or_are_counted(kafka, tmp_path
     for ids in send(2):
         sent.update(ids)
     writer.start(wait=False)
-    ready_says(writer, "made anew")
+    assert_ready_says(writer, "made anew")
     writer.stop()
     writer.settings["kafka.0.topics.0.incarnation"] = "1"
     writer.start()
