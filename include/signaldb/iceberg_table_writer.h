@@ -12,6 +12,7 @@
 #include "signaldb/config.h"
 #include "signaldb/object_store.h"
 #include "signaldb/result.h"
+#include "signaldb/row_filter.h"
 #include "signaldb/table_options.h"
 
 namespace arrow {
@@ -20,6 +21,14 @@ class Schema;
 }  // namespace arrow
 
 namespace signaldb {
+
+/// What deleting or overwriting rows did.
+struct EditCounts {
+  std::int64_t rows_deleted = 0;
+  std::int64_t rows_added = 0;
+  std::int64_t files_removed = 0;    ///< Those rewritten are among them.
+  std::int64_t files_rewritten = 0;  ///< Some of their rows stay, in new files.
+};
 
 /// Writes Arrow batches to one Iceberg table, in transactions.
 ///
@@ -93,6 +102,27 @@ class IcebergTableWriter {
   /// Errors: kInvalid (no transaction is active, or another one), kConflict (its outcome was
   /// unknown, and it turns out to be committed), kUnknownOutcome (that cannot be found out now).
   [[nodiscard]] Status RollbackTransaction(std::string_view transaction_id);
+
+  /// Removes the rows that match, in a snapshot of its own; none if no row does. Files whose rows
+  /// all match go unread; of the others the remaining rows are written anew, one whole file in
+  /// memory at a time. Older snapshots still read what they had.
+  ///
+  /// If somebody adds rows that may match between the reading and the commit, it fails with
+  /// kConflict, unless the table says `write.delete.isolation-level = snapshot`: then they stay.
+  ///
+  /// Errors: kInvalid (a transaction is active; a filter that does not fit, names the column; a
+  /// table with delete files), kConflict (names table, file and snapshot; nothing is changed, try
+  /// again), kUnknownOutcome (the catalog's reply was lost: read the table to find out), and as
+  /// CommitTransaction, with nothing changed.
+  [[nodiscard]] Result<EditCounts> DeleteWhere(const RowFilter& filter);
+  /// The same, and adds the rows of `batches`, which need not match, in the same snapshot. The
+  /// isolation is `write.update.isolation-level`. Errors: as DeleteWhere and WriteBatch.
+  [[nodiscard]] Result<EditCounts> OverwriteWhere(
+      const RowFilter& filter, const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches);
+  /// Replaces the partitions that `batches` have rows for; the whole table if it is not
+  /// partitioned. Errors: as OverwriteWhere.
+  [[nodiscard]] Result<EditCounts> ReplacePartitions(
+      const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches);
 
   [[nodiscard]] bool HasActiveTransaction() const;
   [[nodiscard]] std::optional<std::string> CurrentTransactionId() const;

@@ -309,6 +309,35 @@ TEST(Transactions, InDoubtForLongerThanHistoryIsKeptNeverGuesses) {
   EXPECT_EQ(world.Read(), EventRows(0, 6));
 }
 
+TEST(Transactions, RowsAreDeletedOverwrittenAndReplacedInSnapshotsOfTheirOwn) {
+  WriterWorld world;
+  const auto writer = world.OpenWriter();
+  EXPECT_THAT(writer->WriteBatch(EventBatch(0, 10)), IsOk());
+  const Result<EditCounts> deleted =
+      writer->DeleteWhere(RowFilter::GreaterOrEqual("id", std::int64_t{8}));
+  ASSERT_THAT(deleted, IsOk());
+  EXPECT_EQ(deleted->rows_deleted, 2);
+  EXPECT_EQ(deleted->files_rewritten, 1);
+  EXPECT_EQ(world.Read(), EventRows(0, 8));
+  ASSERT_THAT(
+      writer->OverwriteWhere(RowFilter::Less("id", std::int64_t{8}), {EventBatch(0, 3, "x")}),
+      IsOk());
+  EXPECT_EQ(world.Read(), EventRows(0, 3, "x"));
+  ASSERT_THAT(writer->ReplacePartitions({EventBatch(5, 1)}), IsOk());
+  EXPECT_EQ(world.Read(), EventRows(5, 1)) << "all, since it is not partitioned";
+  EXPECT_EQ(world.Snapshots(), 4);
+}
+
+TEST(Transactions, RowsAreNotDeletedWhileATransactionIsActive) {
+  WriterWorld world;
+  const auto writer = world.OpenWriter();
+  const std::string id = Begin(*writer);
+  EXPECT_THAT(writer->DeleteWhere(RowFilter::All()), IsErrorSaying(ErrorKind::kInvalid, id));
+  EXPECT_THAT(writer->RollbackTransaction(id), IsOk());
+  EXPECT_THAT(writer->OverwriteWhere(RowFilter::All(), {nullptr}),
+              IsErrorSaying(ErrorKind::kInvalid, "null"));
+}
+
 TEST(Transactions, TwoWritersOfOneTableBothWin) {
   WriterWorld world;
   const auto first = world.OpenWriter();
