@@ -204,8 +204,8 @@ Status PositionedCommit::Attempt(std::stop_token stop) {
     return {};
   }
   maybe_applied_ |= report.error().kind == ErrorKind::kUnknownOutcome;
-  if (report.error().kind == ErrorKind::kInvalid) {
-    // A table changed under the files: they are made anew for what it is now.
+  if (report.error().kind == ErrorKind::kInvalid || report.error().kind == ErrorKind::kCorrupt) {
+    // A table changed under the files, or went away with them: they are made anew for what it is.
     for (Share& share : shares_) Discard(share);
   }
   return std::unexpected(std::move(report).error());
