@@ -1,5 +1,5 @@
 # The commands of the project. Each is a line or two: the work is in tools/ and in the CMake presets.
-.PHONY: help setup demo run test bench fuzz build format tidy clean
+.PHONY: help setup demo run test soak bench fuzz build format tidy clean
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
@@ -25,6 +25,9 @@ test: setup  ## build everything and run every test of the default run
 	@cmake --preset dev >/dev/null
 	@cmake --build --preset dev
 	@ctest --preset dev -j$(JOBS) -LE '^nightly$$'
+
+soak: build  ## a million records of each source through three writers that crash
+	@tools/soak
 
 bench: setup ## build the release benches and run them
 	@tools/bench

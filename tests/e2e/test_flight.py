@@ -209,9 +209,9 @@ def test_it_can_be_switched_off(tmp_path):
 class Sender(threading.Thread):
     """Puts one after another; repeats each, under its entry id, until it is acknowledged."""
 
-    def __init__(self, writer, name, stop):
+    def __init__(self, writer, name, stop, records=60):
         super().__init__()
-        self.writer, self.stop = writer, stop
+        self.writer, self.stop, self.records = writer, stop, records
         self.puts, self.random = Puts(name), random.Random(f"{SEED}-{name}")
         self.attempts, self.acknowledged = Counter(), set()
 
@@ -220,7 +220,7 @@ class Sender(threading.Thread):
         while not self.stop.is_set():
             number += 1
             signal = self.random.choice(list(SCHEMAS))
-            table, ids = self.puts.next(signal, self.random.randint(1, 60))
+            table, ids = self.puts.next(signal, self.random.randint(1, self.records))
             while not self.send(signal, table, ids, f"{self.name}-{number}") and not self.stop.is_set():
                 time.sleep(0.01)
 

@@ -85,15 +85,15 @@ def assert_ready_says(writer, text):
 class Stream(threading.Thread):
     """Produces logs with ids of their own over all partitions, at a pace that lasts as long as the test wants."""
 
-    def __init__(self, kafka, topic, partitions=1, seconds=6.0):
+    def __init__(self, kafka, topic, partitions=1, seconds=6.0, records=RECORDS):
         super().__init__()
         self.kafka, self.topic, self.partitions, self.seconds = kafka, topic, partitions, seconds
+        self.messages = records // RECORDS_PER_MESSAGE
         self.sent = Counter()
 
     def run(self):
         supply, producer = Requests(self.topic), self.kafka.producer()
-        messages = RECORDS // RECORDS_PER_MESSAGE
-        for number in range(messages):
+        for number in range(self.messages):
             _, body, ids = supply.next("logs", RECORDS_PER_MESSAGE)
             while True:
                 try:
@@ -103,7 +103,7 @@ class Stream(threading.Thread):
                     producer.poll(0.1)
             self.sent.update(ids)
             producer.poll(0)
-            time.sleep(self.seconds / messages)
+            time.sleep(self.seconds / self.messages)
         assert producer.flush(60) == 0
 
 
