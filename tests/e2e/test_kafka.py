@@ -211,6 +211,32 @@ def test_a_broker_that_crashes_is_waited_for(kafka, tmp_path):
         writer.stop()
 
 
+def test_a_stop_does_not_wait_for_a_broker_that_is_frozen(kafka, tmp_path):
+    kafka.create_topic("frozen")
+    supply, producer, sent = Requests("frozen"), kafka.producer(), Counter()
+
+    def send():
+        _, body, ids = supply.next("logs")
+        producer.produce("frozen", body)
+        sent.update(ids)
+        assert producer.flush(30) == 0
+
+    with Writer(tmp_path, **source(kafka, "frozen", group="frozen"), shutdown__deadline="2s") as writer:
+        send()
+        assert_same(stored(writer, sent.total()), sent)
+        send()
+        kafka.process.send_signal(signal.SIGSTOP)
+        try:
+            begin = time.monotonic()
+            writer.stop()
+            assert time.monotonic() - begin < 12
+        finally:
+            kafka.process.send_signal(signal.SIGCONT)
+        writer.start()
+        assert_same(stored(writer, sent.total()), sent)
+        writer.stop()
+
+
 def test_writers_of_one_group_come_go_and_freeze_without_a_trace(kafka, tmp_path):
     print(f"SIGNALDB_SEED={SEED} SIGNALDB_KAFKA_RECORDS={RECORDS}")
     kafka.create_topic("group", 4)

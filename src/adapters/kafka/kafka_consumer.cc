@@ -72,7 +72,7 @@ Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::Make(KafkaConfiguration co
                                                            KafkaConsumerListener& listener,
                                                            EventListener& events) {
   std::unique_ptr<KafkaConsumer> consumer(new KafkaConsumer(listener, events));
-  rd_kafka_conf_set_opaque(configuration.get(), consumer.get());
+  rd_kafka_conf_set_opaque(configuration.get(), consumer->link_.get());
   rd_kafka_conf_set_rebalance_cb(configuration.get(), HandleRebalance);
   rd_kafka_conf_set_error_cb(configuration.get(), HandleError);
   rd_kafka_conf_set_log_cb(configuration.get(), HandleLog);
@@ -97,11 +97,17 @@ Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::Make(KafkaConfiguration co
 }
 
 KafkaConsumer::~KafkaConsumer() {
-  if (commits_ != nullptr) rd_kafka_queue_destroy(commits_);
-  // Leave said good-bye where there was time; a second try here would wait without a limit.
-  if (client_ != nullptr) {
-    rd_kafka_destroy_flags(client_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+  {
+    const std::scoped_lock lock(link_->mutex);
+    link_->consumer = nullptr;
   }
+  if (client_ == nullptr) return;
+  if (leaving_ && rd_kafka_consumer_closed(client_) == 0) {
+    (void)link_.release();  // The abandoned client still knows it.
+    return;
+  }
+  rd_kafka_queue_destroy(commits_);
+  rd_kafka_destroy_flags(client_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
 
 KafkaMessage KafkaConsumer::Poll(Nanos wait) {
@@ -170,7 +176,7 @@ void KafkaConsumer::Commit(const std::vector<PartitionOffset>& offsets) {
   SIGNALDB_ASSERT(!committing_);
   committing_ = true;
   const rd_kafka_resp_err_t code =
-      rd_kafka_commit_queue(client_, ListOf(offsets).get(), commits_, HandleCommit, this);
+      rd_kafka_commit_queue(client_, ListOf(offsets).get(), commits_, HandleCommit, link_.get());
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
     committing_ = false;
     listener_.OnCommitted(Answer(code, "committing the offsets of the group"), offsets);
@@ -183,19 +189,22 @@ bool KafkaConsumer::WaitForCommit(Nanos wait) {
 }
 
 bool KafkaConsumer::Leave(Nanos deadline, const Clock& clock) {
-  rd_kafka_queue_t* const queue = rd_kafka_queue_get_consumer(client_);
-  rd_kafka_error_t* const error = rd_kafka_consumer_close_queue(client_, queue);
-  rd_kafka_queue_destroy(queue);
-  if (error != nullptr) {  // A fatal error has closed it already.
-    rd_kafka_error_destroy(error);
-    return false;
+  if (!std::exchange(leaving_, true)) {
+    rd_kafka_queue_t* const queue = rd_kafka_queue_get_consumer(client_);
+    rd_kafka_error_t* const error = rd_kafka_consumer_close_queue(client_, queue);
+    rd_kafka_queue_destroy(queue);
+    if (error != nullptr) {  // A fatal error has closed it already.
+      rd_kafka_error_destroy(error);
+      leaving_ = false;
+      return true;
+    }
   }
-  // Callbacks have to be served to the end, or rd_kafka_destroy never returns.
   while (rd_kafka_consumer_closed(client_) == 0) {
+    if (clock.MonotonicNow() >= deadline) return false;
     (void)rd_kafka_queue_poll_callback(commits_, 0);
     (void)KafkaMessage(rd_kafka_consumer_poll(client_, Millis(kLeavePoll)));
   }
-  return clock.MonotonicNow() <= deadline;
+  return true;
 }
 
 void KafkaConsumer::Assign(const std::vector<TopicPartition>& partitions) {
@@ -222,7 +231,7 @@ void KafkaConsumer::Unassign(const std::vector<TopicPartition>& partitions) {
 
 void KafkaConsumer::HandleRebalance(rd_kafka_t* client, rd_kafka_resp_err_t code,
                                     rd_kafka_topic_partition_list_t* partitions, void* opaque) {
-  auto& self = *static_cast<KafkaConsumer*>(opaque);
+  KafkaConsumer& self = *static_cast<Link*>(opaque)->consumer;
   const std::vector<TopicPartition> affected = PartitionsOf(*partitions);
   if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
     self.Assign(affected);
@@ -238,7 +247,7 @@ void KafkaConsumer::HandleRebalance(rd_kafka_t* client, rd_kafka_resp_err_t code
 
 void KafkaConsumer::HandleCommit(rd_kafka_t*, rd_kafka_resp_err_t code,
                                  rd_kafka_topic_partition_list_t* offsets, void* opaque) {
-  auto& self = *static_cast<KafkaConsumer*>(opaque);
+  KafkaConsumer& self = *static_cast<Link*>(opaque)->consumer;
   self.committing_ = false;
   if (offsets == nullptr) return;
   Status status = Answer(code, "committing the offsets of the group");
@@ -249,16 +258,19 @@ void KafkaConsumer::HandleCommit(rd_kafka_t*, rd_kafka_resp_err_t code,
 }
 
 void KafkaConsumer::HandleError(rd_kafka_t*, int code, const char* reason, void* opaque) {
-  static_cast<KafkaConsumer*>(opaque)->listener_.OnError(static_cast<rd_kafka_resp_err_t>(code),
-                                                         reason);
+  static_cast<Link*>(opaque)->consumer->listener_.OnError(static_cast<rd_kafka_resp_err_t>(code),
+                                                          reason);
 }
 
 void KafkaConsumer::HandleLog(const rd_kafka_t* client, int level, const char* facility,
                               const char* text) {
   constexpr int kSyslogError = 3;
   constexpr int kSyslogWarning = 4;
-  // Null while rd_kafka_new runs, whose failure says the same.
-  const auto* self = static_cast<const KafkaConsumer*>(rd_kafka_opaque(client));
+  // Null while rd_kafka_new runs, whose failure says the same. Comes from any thread.
+  auto* const link = static_cast<Link*>(rd_kafka_opaque(client));
+  if (link == nullptr) return;
+  const std::scoped_lock lock(link->mutex);
+  const KafkaConsumer* const self = link->consumer;
   if (self == nullptr) return;
   // What is an error to the client is a state to us: the reader reports those that last.
   const Severity severity = level <= kSyslogError     ? Severity::kWarning

@@ -3,6 +3,7 @@
 #include <compare>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -96,12 +97,22 @@ class KafkaConsumer {
   /// Waits for the commit that was begun; false if it does not end in time.
   [[nodiscard]] bool WaitForCommit(Nanos wait);
 
-  /// Leaves the group: OnRevoked, and a note to the coordinator. False if that takes longer.
+  /// Leaves the group: OnRevoked, and a note to the coordinator. False if that takes longer; call
+  /// it again then, or give the client up: destroyed before it has left, librdkafka would wait for
+  /// brokers without a limit, so its handle is abandoned with its threads.
   [[nodiscard]] bool Leave(Nanos deadline, const Clock& clock);
 
  private:
+  /// What librdkafka's own threads see of this object, and may see after it is gone.
+  struct Link {
+    std::mutex mutex;
+    KafkaConsumer* consumer = nullptr;
+  };
+
   KafkaConsumer(KafkaConsumerListener& listener, EventListener& events)
-      : listener_(listener), events_(events) {}
+      : listener_(listener), events_(events) {
+    link_->consumer = this;
+  }
 
   static void HandleRebalance(rd_kafka_t* client, rd_kafka_resp_err_t code,
                               rd_kafka_topic_partition_list_t* partitions, void* opaque);
@@ -116,10 +127,12 @@ class KafkaConsumer {
 
   KafkaConsumerListener& listener_;
   EventListener& events_;
+  std::unique_ptr<Link> link_ = std::make_unique<Link>();
   rd_kafka_t* client_ = nullptr;
   rd_kafka_queue_t* commits_ = nullptr;
   std::vector<TopicPartition> read_;  ///< What is assigned to the client, so what may be taken off.
   bool committing_ = false;
+  bool leaving_ = false;
 };
 
 }  // namespace signaldb

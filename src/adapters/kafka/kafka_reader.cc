@@ -20,7 +20,7 @@ constexpr Nanos kRetryMin = std::chrono::milliseconds(20);
 constexpr Nanos kRetryMax = std::chrono::seconds(1);
 constexpr Nanos kCommitPause = std::chrono::seconds(1);
 constexpr Nanos kFlushMax = std::chrono::seconds(60);
-constexpr Nanos kRejoinLeave = std::chrono::seconds(10);
+constexpr Nanos kLeaveMin = std::chrono::seconds(3);
 /// Message times from producers whose clocks are this far off are not believed.
 constexpr Nanos kTimestampMin = std::chrono::hours(24 * 365 * 30);  // 1999-12-25.
 constexpr Nanos kTimestampFutureMax = std::chrono::hours(24);
@@ -115,11 +115,22 @@ void KafkaReader::Run() {
   if (consumer_ == nullptr) return;
   CommitBefore(deadline);
   all_acknowledged_ = DueCommits().empty();
-  LeaveGroup(deadline);
+  if (!LeaveGroup(std::max(deadline, clock_.MonotonicNow() + kLeaveMin))) {
+    Say(Severity::kWarning,
+        "the brokers do not answer: left the group without a word, it notices by the session "
+        "timeout");
+  }
+  partitions_.clear();
+  consumer_.reset();
 }
 
 void KafkaReader::RunOnce() {
   if (join_again_) JoinAgain();
+  if (closing_) return;
+  if (consumer_ == nullptr) {
+    (void)clock_.SleepFor(kPoll, thread_.get_stop_token());
+    return;
+  }
   CommitWhatIsDue();
   RetryHeld();
   if (clock_.MonotonicNow() >= report_at_) Report();
@@ -129,22 +140,25 @@ void KafkaReader::RunOnce() {
 }
 
 void KafkaReader::JoinAgain() {
-  join_again_ = false;
-  LeaveGroup(clock_.MonotonicNow() + kRejoinLeave);
-  const Status joined = Join();
-  if (joined.has_value()) return;
-  fatal_ = joined.error().message;  // It was accepted before, so this is not expected to happen.
-  Say(Severity::kError, "cannot join the group again", joined.error().message);
-}
-
-void KafkaReader::LeaveGroup(Nanos deadline) {
-  // Held messages belong to the client that goes.
-  for (auto& [at, partition] : partitions_) partition.held.clear();
-  if (!consumer_->Leave(deadline, clock_)) {
-    Say(Severity::kWarning, "left the group without a word; it notices by the session timeout");
+  // Brokers that are away may take their time; a stop may come meanwhile.
+  while (!LeaveGroup(clock_.MonotonicNow() + kPoll)) {
+    if (closing_) return;
   }
   partitions_.clear();
   consumer_.reset();
+  join_again_ = false;
+  const Status joined = Join();
+  if (joined.has_value()) return;
+  fatal_ = joined.error().message;  // It was accepted before, so this is not expected to happen.
+  Say(Severity::kError, "cannot join the group again", fatal_);
+  const std::scoped_lock lock(trouble_mutex_);
+  trouble_ = fatal_;
+}
+
+bool KafkaReader::LeaveGroup(Nanos deadline) {
+  // Held messages belong to the client that goes.
+  for (auto& [at, partition] : partitions_) partition.held.clear();
+  return consumer_->Leave(deadline, clock_);
 }
 
 // --- partitions that come and go
@@ -172,7 +186,7 @@ std::vector<PartitionOffset> KafkaReader::OnAssigned(
     if (!from.has_value()) {
       join_again_ = true;
       connection_trouble_ = from.error().message;
-      continue;
+      break;
     }
     partition.next_offset = *from;
     partition.committed = std::max<std::int64_t>(offset.offset, 0);

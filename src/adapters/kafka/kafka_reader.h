@@ -61,7 +61,7 @@ class KafkaReader final : public KafkaConsumerListener {
   void RunOnce();
   [[nodiscard]] Status Join();
   void JoinAgain();
-  void LeaveGroup(Nanos deadline);
+  [[nodiscard]] bool LeaveGroup(Nanos deadline);
 
   // --- partitions that come
   [[nodiscard]] Status LearnOffsets(const std::vector<TopicPartition>& partitions,
