@@ -43,6 +43,10 @@ class BudgetedBuffer {
       : budget_(budget), bytes_max_(bytes_max) {}
 
   [[nodiscard]] std::uint64_t size() const { return size_; }
+  /// What it holds; until it is changed.
+  [[nodiscard]] std::span<const std::byte> bytes() const {
+    return {data_.get(), static_cast<std::size_t>(size_)};
+  }
   /// Room that is allocated and not yet used.
   [[nodiscard]] std::span<std::byte> unused() {
     return {data_.get() + size_, static_cast<std::size_t>(capacity_ - size_)};

@@ -27,9 +27,11 @@ std::int64_t CapacityOf(const arrow::ArrayData& data) {
 
 std::int64_t BytesOf(const DecodedRequest& decoded) {
   std::int64_t bytes = 0;
-  for (const DecodedTable& table : decoded.tables) {
-    for (const auto& column : table.rows->column_data()) bytes += CapacityOf(*column);
-  }
+  const auto add = [&](const arrow::RecordBatch& rows) {
+    for (const auto& column : rows.column_data()) bytes += CapacityOf(*column);
+  };
+  for (const DecodedTable& table : decoded.tables) add(*table.rows);
+  for (const ForeignRows& table : decoded.foreign) add(*table.rows);
   return bytes;
 }
 
@@ -38,6 +40,8 @@ DecodedMessage MessageOf(DecodedRequest decoded, Nanos received_at, MemoryBudget
   for (DecodedTable& table : decoded.tables) {
     message.tables.push_back({std::string(DefinitionOf(table.table).name), std::move(table.rows)});
   }
+  for (ForeignRows& table : decoded.foreign)
+    message.tables.push_back({std::move(table.table), std::move(table.rows)});
   return message;
 }
 

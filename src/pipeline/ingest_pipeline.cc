@@ -52,7 +52,7 @@ void IngestPipeline::Accept(IngestRequest request, Done done) {
                       .rejected = decoded->rejected,
                       .rejection_message = std::move(decoded->rejection_message)};
   // Nothing to keep: nothing to wait for.
-  if (decoded->tables.empty()) return done(std::move(answer));
+  if (decoded->tables.empty() && decoded->foreign.empty()) return done(std::move(answer));
 
   const std::int64_t bytes = BytesOf(*decoded);
   request.hold.Resize(bytes + static_cast<std::int64_t>(request.body.size()));

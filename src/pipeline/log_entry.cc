@@ -79,7 +79,7 @@ Result<LogEntryHeader> DecodeLogEntryHeader(std::string_view bytes) {
   const auto dataset = tenant ? TakeString(rest) : std::nullopt;
   const auto request_id = dataset ? TakeString(rest) : std::nullopt;
   if (!request_id || !rest.empty() || signal > static_cast<std::uint8_t>(Signal::kMetrics) ||
-      encoding > static_cast<std::uint8_t>(MessageEncoding::kArrow) || depth_max < 0 ||
+      encoding > static_cast<std::uint8_t>(MessageEncoding::kArrowRows) || depth_max < 0 ||
       depth_max > kDepthMax || !IsValidTenantOrDataset(*tenant) ||
       !IsValidTenantOrDataset(*dataset)) {
     return Fail(ErrorKind::kCorrupt,

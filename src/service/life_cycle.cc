@@ -34,9 +34,11 @@
 #include "service/kafka_sources.h"
 #include "service/locations.h"
 #include "service/log_ownership.h"
+#include "service/plain_rows.h"
 #include "service/queue_sources.h"
 #include "service/version.h"
 #include "writer/files_in_flight.h"
+#include "writer/telemetry_tables.h"
 
 namespace signaldb {
 
@@ -424,6 +426,11 @@ Status Service::ListenToFlight() {
   }
   parts_->flight_receiver = std::make_unique<FlightReceiver>(
       *parts_->pipeline, [this](Nanos wait, FlushDone done) { Flush(wait, std::move(done)); },
+      [this](const IngestRequest& target, const std::string& table,
+             const std::shared_ptr<arrow::RecordBatch>& rows) {
+        return CheckPlainRows(*parts_->committer,
+                              TableInDataset({target.tenant, target.dataset}, table), rows);
+      },
       parts_->budget, environment_.clock, environment_.random, environment_.events,
       FlightReceiverOptions{
           .default_tenant = values.tenants.default_tenant,

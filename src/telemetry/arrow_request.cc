@@ -5,13 +5,11 @@
 #include <vector>
 
 #include <arrow/api.h>
-#include <arrow/io/memory.h>
-#include <arrow/ipc/reader.h>
-#include <arrow/util/bit_util.h>
 #include <fmt/format.h>
 #include <protozero/pbf_writer.hpp>
 
 #include "telemetry/arrow_records.h"
+#include "telemetry/arrow_stream.h"
 #include "telemetry/columns.h"
 #include "telemetry/decode_protobuf.h"
 #include "telemetry/json_any_value.h"
@@ -24,22 +22,10 @@ namespace {
 using protozero::pbf_writer;
 
 constexpr std::size_t kLengthBytes = 4;
-/// What a body may take once its buffers are decompressed: four times what a receiver lets in. It
-/// bounds what a few bytes can claim to become.
-constexpr std::int64_t kDecompressedBytesMax = std::int64_t{256} << 20;
+/// Of one column once its dictionary is resolved.
+constexpr std::size_t kColumnBytesMax = std::size_t{256} << 20;
 /// As long as any request may be that is decoded.
 constexpr std::size_t kProtobufBytesMax = std::size_t{256} << 20;
-
-Error Undecodable(const arrow::Status& status) {
-  if (status.IsOutOfMemory()) {
-    return {ErrorKind::kInvalid,
-            fmt::format("request becomes too large when decompressed, send smaller batches "
-                        "bytes_max={}",
-                        kDecompressedBytesMax)};
-  }
-  return {ErrorKind::kInvalid,
-          fmt::format("request is not a valid arrow stream: {}", status.message())};
-}
 
 /// Nests rows into the resources and scopes that runs of them share.
 class RequestWriter {
@@ -219,38 +205,28 @@ struct RowRemarks {
   }
 };
 
-Status Transcode(arrow::RecordBatchReader& reader, ArrowRecords& records,
+Status Transcode(std::span<const std::byte> stream, ArrowRecords& records,
                  const DecodeOptions& options, std::string& request, RowRemarks& remarks) {
   RequestWriter writer(records, request);
   std::int64_t rows = 0;
-  while (true) {
-    std::shared_ptr<arrow::RecordBatch> batch;
-    if (const auto read = reader.ReadNext(&batch); !read.ok())
-      return std::unexpected(Undecodable(read));
-    if (batch == nullptr) return {};
-    // Offsets and indices come from outside: nothing may look at a cell before this.
-    if (const auto valid = batch->ValidateFull(); !valid.ok())
-      return std::unexpected(Undecodable(valid));
-    if (rows + batch->num_rows() > options.records_max) {
-      return Fail(ErrorKind::kInvalid,
-                  fmt::format("request has too many records, send smaller batches records_max={}",
-                              options.records_max));
-    }
-    SIGNALDB_TRY(records.Bind(*batch, rows));
-    remarks.unmapped += records.unknown_columns() * batch->num_rows();
-    for (std::int64_t row = 0; row < batch->num_rows(); ++row) {
-      SIGNALDB_TRY(writer.Row(row, rows + row));
-      remarks.Add(records.Remarks(row));
-      if (request.size() > kProtobufBytesMax) {
-        return Fail(ErrorKind::kInvalid,
-                    fmt::format("request becomes too large when decoded, send smaller batches "
-                                "bytes_max={}",
-                                kProtobufBytesMax));
-      }
-    }
-    writer.EndBatch();
-    rows += batch->num_rows();
-  }
+  return ReadArrowStream(
+      stream, options.records_max, [&](const std::shared_ptr<arrow::RecordBatch>& batch) -> Status {
+        SIGNALDB_TRY(records.Bind(*batch, rows));
+        remarks.unmapped += records.unknown_columns() * batch->num_rows();
+        for (std::int64_t row = 0; row < batch->num_rows(); ++row) {
+          SIGNALDB_TRY(writer.Row(row, rows + row));
+          remarks.Add(records.Remarks(row));
+          if (request.size() > kProtobufBytesMax) {
+            return Fail(ErrorKind::kInvalid,
+                        fmt::format("request becomes too large when decoded, send smaller batches "
+                                    "bytes_max={}",
+                                    kProtobufBytesMax));
+          }
+        }
+        writer.EndBatch();
+        rows += batch->num_rows();
+        return {};
+      });
 }
 
 /// The column with nulls where `is_null` says so, its values as they were.
@@ -311,6 +287,44 @@ void Apply(const RowRemarks& remarks, const std::vector<std::uint32_t>& kept,
       arrow::RecordBatch::Make(table.rows->schema(), table.rows->num_rows(), std::move(columns));
 }
 
+/// The column's values in memory of their own: dictionaries as what they stand for, so that all
+/// messages of a table are alike.
+arrow::Result<std::shared_ptr<arrow::Array>> PlainCopy(const arrow::Array& column) {
+  if (column.type_id() != arrow::Type::DICTIONARY)
+    return column.CopyTo(arrow::default_cpu_memory_manager());
+  const auto& encoded = arrow::internal::checked_cast<const arrow::DictionaryArray&>(column);
+  const std::shared_ptr<arrow::Array> dictionary = encoded.dictionary();
+  ARROW_ASSIGN_OR_RAISE(auto values, arrow::MakeBuilder(dictionary->type()));
+  const ArrowCells texts(*dictionary);
+  std::size_t bytes = 0;
+  for (std::int64_t row = 0; row < column.length(); ++row) {
+    const std::int64_t at = column.IsNull(row) ? -1 : encoded.GetValueIndex(row);
+    // A few bytes can stand for any number of long values.
+    bytes += at < 0 ? 0 : texts.TextOrEmpty(at).size();
+    if (bytes > kColumnBytesMax) return arrow::Status::Invalid("a dictionary stands for too much");
+    ARROW_RETURN_NOT_OK(at < 0 ? values->AppendNull()
+                               : values->AppendArraySlice(*dictionary->data(), at, 1));
+  }
+  return values->Finish();
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> PlainCopy(const arrow::RecordBatch& batch) {
+  arrow::FieldVector fields;
+  arrow::ArrayVector columns;
+  for (int i = 0; i < batch.num_columns(); ++i) {
+    ARROW_ASSIGN_OR_RAISE(auto column, PlainCopy(*batch.column(i)));
+    fields.push_back(batch.schema()->field(i)->WithType(column->type()));
+    columns.push_back(std::move(column));
+  }
+  return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), batch.num_rows(),
+                                  std::move(columns));
+}
+
+Error NotTaken(const arrow::Status& status) {
+  return {status.IsOutOfMemory() ? ErrorKind::kUnavailable : ErrorKind::kInvalid,
+          fmt::format("rows cannot be taken, send smaller batches: {}", status.message())};
+}
+
 }  // namespace
 
 std::string ArrowBodyTrailer(std::string_view metadata) {
@@ -340,23 +354,10 @@ Result<DecodedRequest> DecodeArrowRequest(Signal signal, std::span<const std::by
                                           const DecodeOptions& options) {
   SIGNALDB_ASSIGN(const ArrowBody parts, SplitArrowBody(body));
   SIGNALDB_ASSIGN(const PutMetadata metadata, ParsePutMetadata(parts.metadata));
-  // The cap counts what the pool under it has given out: so one that is ours alone.
-  arrow::ProxyMemoryPool own(arrow::default_memory_pool());
-  arrow::CappedMemoryPool pool(&own, kDecompressedBytesMax);
-  auto read_options = arrow::ipc::IpcReadOptions::Defaults();
-  read_options.memory_pool = &pool;
-  read_options.use_threads = false;
-  read_options.ensure_alignment = arrow::ipc::Alignment::kDataTypeSpecificAlignment;
-  arrow::io::BufferReader source(
-      std::make_shared<arrow::Buffer>(reinterpret_cast<const std::uint8_t*>(parts.stream.data()),
-                                      static_cast<std::int64_t>(parts.stream.size())));
-  auto reader = arrow::ipc::RecordBatchStreamReader::Open(&source, read_options);
-  if (!reader.ok()) return std::unexpected(Undecodable(reader.status()));
-
   const auto records = MakeArrowRecords(signal, metadata.table);
   std::string request;
   RowRemarks remarks;
-  SIGNALDB_TRY(Transcode(**reader, *records, options, request, remarks));
+  SIGNALDB_TRY(Transcode(parts.stream, *records, options, request, remarks));
   std::vector<std::uint32_t> kept;
   Result<DecodedRequest> decoded = signal == Signal::kMetrics
                                        ? DecodeProtobuf(signal, request, options)
@@ -368,6 +369,28 @@ Result<DecodedRequest> DecodeArrowRequest(Signal signal, std::span<const std::by
         {DecodedRequest::Note::Kind::kOddity, "unmapped_field", remarks.unmapped});
   }
   return decoded;
+}
+
+Result<DecodedRequest> DecodeArrowRows(std::span<const std::byte> body,
+                                       const DecodeOptions& options) {
+  SIGNALDB_ASSIGN(const ArrowBody parts, SplitArrowBody(body));
+  std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
+  SIGNALDB_TRY(ReadArrowStream(parts.stream, options.records_max,
+                               [&](const std::shared_ptr<arrow::RecordBatch>& batch) -> Status {
+                                 // The rows stay when the body has gone.
+                                 auto copy = PlainCopy(*batch);
+                                 if (!copy.ok()) return std::unexpected(NotTaken(copy.status()));
+                                 if ((*copy)->num_rows() > 0) batches.push_back(*std::move(copy));
+                                 return {};
+                               }));
+  DecodedRequest request;
+  if (batches.empty()) return request;
+  const auto table = arrow::Table::FromRecordBatches(batches);
+  if (!table.ok()) return Fail(ErrorKind::kInvalid, table.status().message());
+  auto rows = (*table)->CombineChunksToBatch();
+  if (!rows.ok()) return Fail(ErrorKind::kInvalid, rows.status().message());
+  request.foreign.push_back({std::string(parts.metadata), *std::move(rows)});
+  return request;
 }
 
 }  // namespace signaldb

@@ -37,4 +37,10 @@ struct ArrowBody {
                                                         std::span<const std::byte> body,
                                                         const DecodeOptions& options);
 
+/// Decodes rows of a table that is not ours: as they are, in one batch that owns its memory. The
+/// body's metadata is the table's name. Errors: kInvalid (not such a stream, above a limit),
+/// kUnavailable (memory).
+[[nodiscard]] Result<DecodedRequest> DecodeArrowRows(std::span<const std::byte> body,
+                                                     const DecodeOptions& options);
+
 }  // namespace signaldb

@@ -33,6 +33,8 @@ Result<DecodedRequest> DecodeMessage(Signal signal, MessageEncoding encoding,
     }
     case MessageEncoding::kArrow:
       return DecodeArrowRequest(signal, body, options);
+    case MessageEncoding::kArrowRows:
+      return DecodeArrowRows(body, options);
   }
   SIGNALDB_ASSERT(false);
 }

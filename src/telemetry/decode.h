@@ -37,10 +37,18 @@ struct DecodedTable {
   std::shared_ptr<arrow::RecordBatch> rows;
 };
 
-/// A request as rows. `tables` has at most one element a kind, and none without rows.
+/// Rows of a table that is not ours, as they were sent.
+struct ForeignRows {
+  std::string table;  ///< Its name in the dataset's namespace.
+  std::shared_ptr<arrow::RecordBatch> rows;
+};
+
+/// A request as rows. `tables` has at most one element a kind, `foreign` one a name, and none
+/// without rows.
 struct DecodedRequest {
   std::vector<DecodedTable> tables;
-  std::int64_t accepted = 0;
+  std::vector<ForeignRows> foreign;
+  std::int64_t accepted = 0;  ///< Of `tables`.
   std::int64_t rejected = 0;
   std::string rejection_message;  ///< First reason, for the client.
   /// Why records were rejected, times clamped, oddities noted: metric, label value, how often.

@@ -20,9 +20,10 @@ namespace signaldb {
 
 /// How the body of a request is written. The numbers are in the durable log: never reuse one.
 enum class MessageEncoding : std::uint8_t {
-  kProtobuf = 0,  ///< An OTLP Export*ServiceRequest.
-  kJson = 1,      ///< The same as OTLP/JSON.
-  kArrow = 2,     ///< A stream of an Arrow wire schema v1 (telemetry/arrow_request.h).
+  kProtobuf = 0,   ///< An OTLP Export*ServiceRequest.
+  kJson = 1,       ///< The same as OTLP/JSON.
+  kArrow = 2,      ///< A stream of an Arrow wire schema v1 (telemetry/arrow_request.h).
+  kArrowRows = 3,  ///< A stream of rows for a table that is not ours; `signal` says nothing then.
 };
 
 /// "protobuf", "json": as in logs, and in the table of dead letters.
@@ -34,6 +35,8 @@ enum class MessageEncoding : std::uint8_t {
       return "json";
     case MessageEncoding::kArrow:
       return "arrow";
+    case MessageEncoding::kArrowRows:
+      return "arrow_rows";
   }
   std::unreachable();
 }

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "writer/fit_batch.h"
+
 namespace signaldb {
 
 namespace {
@@ -125,7 +127,12 @@ Status PositionedCommit::Prepare(Share& share, const std::stop_token& stop) {
   const std::vector<PositionedRows>& messages = share.rows.messages;
   if (share.encoded || messages.empty()) return {};
   std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
-  for (const PositionedRows& message : messages) batches.push_back(message.rows);
+  for (const PositionedRows& message : messages) {
+    batches.push_back(message.rows);
+    // Our own tables have the columns that rows are decoded to; another one has what it has by now.
+    if (share.rows.definition) continue;
+    SIGNALDB_ASSIGN(batches.back(), FitBatch(table.metadata->schema(), message.rows));
+  }
   SIGNALDB_ASSIGN(share.files, WriteDataFiles({with_.io,
                                                with_.clock,
                                                with_.random,

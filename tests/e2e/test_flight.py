@@ -11,7 +11,7 @@ import grpc
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
-from wire_puts import SCHEMAS, Client, Puts, flight_messages, raw_put, zstd_put
+from wire_puts import SCHEMAS, TEXT, Client, Puts, flight_messages, raw_put, required, zstd_put
 from writer_process import Writer
 
 ROUNDS = int(os.environ.get("SIGNALDB_CRASH_ROUNDS", "25")) // 2
@@ -117,6 +117,42 @@ def test_an_empty_or_broken_put_is_invalid(client):
         client.put("logs", broken)
     with pytest.raises(NotImplementedError, match="profiles"):
         client.put("profiles", table)
+
+
+def test_plain_rows_go_into_a_table_that_exists(writer, client):
+    catalog = writer.catalog()
+    catalog.create_namespace_if_not_exists("acme.prod")
+    schema = pa.schema([required("id", pa.int64()), ("item", TEXT), ("price", pa.float64())])
+    catalog.create_table("acme.prod.orders", schema, location=f"file://{writer.data}/tables/acme/prod/orders")
+    path = flight.FlightDescriptor.for_path("acme", "prod", "orders")
+
+    def put(table):
+        stream, reader = client.begin(table.schema, path)
+        with stream:
+            stream.write_table(table)
+            stream.done_writing()
+            assert reader.read() is not None
+
+    # In another order, narrower, without an optional column, as a dictionary; some beside telemetry in one commit.
+    put(pa.table({"item": pa.array(["a", "b"]).dictionary_encode(), "id": pa.array([1, 2], pa.int32())}))
+    put(pa.table({"id": [3], "item": ["c"], "price": [0.5]}))
+    client.put("logs", Puts("l").next("logs", 5)[0], tenant_id="acme", dataset_id="prod")
+    for wrong, says in ((pa.table({"id": [4], "color": ["x"]}), "column=color"), (pa.table({"item": ["d"]}), "column=id"),
+                        (pa.table({"id": ["x"]}), "column=id"), (pa.table({"id": [[1]]}), "column=id")):
+        with pytest.raises(pa.ArrowInvalid, match=says):
+            put(wrong)
+    path = flight.FlightDescriptor.for_path("acme", "prod", "nothing")
+    with pytest.raises(pa.ArrowInvalid, match="nothing"):
+        put(pa.table({"id": [1]}))
+    path = flight.FlightDescriptor.for_path("acme", "prod", "orders")
+    put(pa.table({"id": [5], "item": ["e"]}))
+    # What is only in the log by now comes back by its name.
+    writer.kill()
+    writer.start()
+    writer.flush()
+    rows = sorted((row["id"], row["item"], row["price"]) for row in writer.rows("orders", dataset="acme.prod"))
+    assert rows == [(1, "a", None), (2, "b", None), (3, "c", 0.5), (5, "e", None)]
+    assert len(writer.rows("logs", dataset="acme.prod")) == 5
 
 
 def test_a_put_without_a_descriptor_is_taken(writer, client):

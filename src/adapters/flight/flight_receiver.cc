@@ -20,6 +20,9 @@ namespace {
 
 constexpr Nanos kFlushWait = std::chrono::seconds(30);
 constexpr std::size_t kEntryIdBytesMax = 128;
+constexpr std::size_t kTableNameBytesMax = 256;
+/// The metric label of rows that are of no signal.
+constexpr std::string_view kRowsSignal = "rows";
 /// An IPC message begins so; its length follows, then the flatbuffer, padded so that its buffers
 /// are aligned.
 constexpr std::uint32_t kContinuation = 0xffffffff;
@@ -102,10 +105,12 @@ struct FlightReceiver::Target {
   PutMetadata metadata;
 };
 
-FlightReceiver::FlightReceiver(Ingest& ingest, Flush flush, MemoryBudget& budget, Clock& clock,
-                               Random& random, EventListener& events, FlightReceiverOptions options)
+FlightReceiver::FlightReceiver(Ingest& ingest, Flush flush, CheckRows check_rows,
+                               MemoryBudget& budget, Clock& clock, Random& random,
+                               EventListener& events, FlightReceiverOptions options)
     : ingest_(ingest),
       flush_(std::move(flush)),
+      check_rows_(std::move(check_rows)),
       budget_(budget),
       clock_(clock),
       random_(random),
@@ -222,6 +227,9 @@ Result<FlightReceiver::Target> FlightReceiver::TargetOf(const FlightPut& put) co
 
 void FlightReceiver::Submit(FlightPut put, Reply reply) {
   put.started = clock_.MonotonicNow();  // What comes before is the sender's time.
+  if (put.metadata.empty() && !put.path.empty()) {
+    return SubmitRows(std::move(put), std::move(reply));
+  }
   const auto refuse = [&](std::string_view signal, FlightAnswer answer) {
     End(put, signal, answer);
     reply(std::move(answer));
@@ -234,10 +242,9 @@ void FlightReceiver::Submit(FlightPut put, Reply reply) {
                   {FlightCode::kUnimplemented, "profiles are not stored by this build"});
   }
   if (!put.has_batch) return refuse(ToString(*signal), Invalid("the put has no record batch"));
-  std::string entry;
   if (!target->metadata.entry_id.empty()) {
-    entry = fmt::format("{}/{}/{}", target->tenant, target->dataset, target->metadata.entry_id);
-    switch (entries_.Begin(entry)) {
+    put.entry = fmt::format("{}/{}/{}", target->tenant, target->dataset, target->metadata.entry_id);
+    switch (entries_.Begin(put.entry)) {
       case EntryWindow::State::kNew:
         break;
       case EntryWindow::State::kRunning:
@@ -248,18 +255,83 @@ void FlightReceiver::Submit(FlightPut put, Reply reply) {
         return refuse(ToString(*signal), {});
     }
   }
-  const std::string end = LittleEndian(kContinuation) + LittleEndian(0);
-  for (const std::string& part : {end, ArrowBodyTrailer(put.metadata)}) {
-    if (const auto refusal = put.body.Append(AsBytes(part))) {
-      if (!entry.empty()) entries_.End(entry, EntryWindow::Outcome::kFailed);
-      return refuse(ToString(*signal), RefusalOf(*refusal));
-    }
-  }
   IngestRequest request;
   request.tenant = std::move(target->tenant);
   request.dataset = std::move(target->dataset);
   request.signal = *signal;
   request.encoding = MessageEncoding::kArrow;
+  if (const auto refusal = EndStream(put, put.metadata)) {
+    if (!put.entry.empty()) entries_.End(put.entry, EntryWindow::Outcome::kFailed);
+    return refuse(ToString(*signal), RefusalOf(*refusal));
+  }
+  Accept(std::move(put), ToString(*signal), std::move(request), std::move(reply));
+}
+
+Result<IngestRequest> FlightReceiver::RowsRequest(FlightPut& put) {
+  if (put.path.size() != 3 || put.path[2].empty() || put.path[2].size() > kTableNameBytesMax) {
+    return Fail(ErrorKind::kInvalid,
+                "send app_metadata with the first message, or a descriptor whose path is tenant, "
+                "dataset and table");
+  }
+  IngestRequest request;
+  SIGNALDB_ASSIGN(request.tenant, NameOr(put.path[0], options_.default_tenant, "path"));
+  SIGNALDB_ASSIGN(request.dataset, NameOr(put.path[1], options_.default_dataset, "path"));
+  request.encoding = MessageEncoding::kArrowRows;
+  const std::string& table = put.path[2];
+  if (FindDefinition(table) != nullptr) {
+    return Fail(
+        ErrorKind::kInvalid,
+        fmt::format("this table is filled from telemetry; send app_metadata table={}", table));
+  }
+  if (!put.has_batch) return Fail(ErrorKind::kInvalid, "the put has no record batch");
+  return request;
+}
+
+void FlightReceiver::SubmitRows(FlightPut put, Reply reply) {
+  const auto refuse = [&](FlightAnswer answer) {
+    End(put, kRowsSignal, answer);
+    reply(std::move(answer));
+  };
+  auto request = RowsRequest(put);
+  if (!request) return refuse(Invalid(request.error().message));
+  const std::string table = put.path[2];
+  if (const auto refusal = EndStream(put, table)) return refuse(RefusalOf(*refusal));
+  // Before anything is stored: what does not fit would keep the whole dataset from committing.
+  auto decoded = DecodeArrowRows(put.body.bytes(), {});
+  if (!decoded) return refuse(Invalid(decoded.error().message));
+  std::int64_t rows = 0;
+  Status fits;
+  for (const ForeignRows& foreign : decoded->foreign) {
+    rows = foreign.rows->num_rows();
+    fits = check_rows_(*request, table, foreign.rows);
+  }
+  decoded->foreign.clear();  // The ingest decodes the body itself, as a replay would.
+  if (!fits) {
+    const ErrorKind kind = fits.error().kind;
+    const bool final = kind == ErrorKind::kInvalid || kind == ErrorKind::kNotFound;
+    return refuse(
+        {final ? FlightCode::kInvalidArgument : FlightCode::kUnavailable, fits.error().message});
+  }
+  Accept(std::move(put), kRowsSignal, *std::move(request),
+         [this, rows, reply = std::move(reply)](FlightAnswer answer) mutable {
+           if (answer.code == FlightCode::kOk) {
+             events_.Count("signaldb_writer_records_total", static_cast<double>(rows),
+                           {{"signal", kRowsSignal}, {"outcome", "accepted"}});
+           }
+           reply(std::move(answer));
+         });
+}
+
+std::optional<BufferRefusal> FlightReceiver::EndStream(FlightPut& put, std::string_view metadata) {
+  const std::string end = LittleEndian(kContinuation) + LittleEndian(0);
+  for (const std::string& part : {end, ArrowBodyTrailer(metadata)}) {
+    if (const auto refusal = put.body.Append(AsBytes(part))) return refusal;
+  }
+  return std::nullopt;
+}
+
+void FlightReceiver::Accept(FlightPut put, std::string_view signal, IngestRequest request,
+                            Reply reply) {
   request.received_at = clock_.WallNow();
   request.request_id = put.request_id;
   BudgetedBuffer::Contents contents = std::move(put.body).Finish();
@@ -267,13 +339,12 @@ void FlightReceiver::Submit(FlightPut put, Reply reply) {
   request.owner = std::move(contents.owner);
   request.hold = std::move(contents.hold);
   put.body = BudgetedBuffer();
-  ingest_.Accept(std::move(request), [this, put = std::move(put), entry = std::move(entry),
-                                      signal = ToString(*signal),
+  ingest_.Accept(std::move(request), [this, put = std::move(put), signal,
                                       reply = std::move(reply)](IngestAnswer ingested) mutable {
     FlightAnswer answer = AnswerOf(ingested);
-    if (!entry.empty()) {
-      entries_.End(entry, answer.code == FlightCode::kOk ? EntryWindow::Outcome::kDurable
-                                                         : EntryWindow::Outcome::kFailed);
+    if (!put.entry.empty()) {
+      entries_.End(put.entry, answer.code == FlightCode::kOk ? EntryWindow::Outcome::kDurable
+                                                             : EntryWindow::Outcome::kFailed);
     }
     End(put, signal, answer);
     reply(std::move(answer));

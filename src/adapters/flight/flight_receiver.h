@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -19,6 +20,10 @@
 #include "base/random.h"
 #include "signaldb/result.h"
 #include "telemetry/ingest.h"
+
+namespace arrow {
+class RecordBatch;
+}
 
 namespace signaldb {
 
@@ -54,6 +59,7 @@ struct FlightPut {
   std::string request_id;
   BudgetedBuffer body;  ///< The Arrow IPC stream so far.
   std::string metadata;
+  std::string entry;  ///< In the window of entries; empty if the sender names none.
   std::vector<std::string> path;
   bool has_schema = false;
   bool has_batch = false;
@@ -70,9 +76,14 @@ class FlightReceiver {
   using FlushDone = std::move_only_function<void(Status)>;
   /// Commits everything that is pending; answers within `wait`.
   using Flush = std::function<void(Nanos wait, FlushDone done)>;
+  /// Whether rows fit into a table as it is now. Errors: kNotFound (no such table), kInvalid (names
+  /// the column), others (the catalog is away).
+  using CheckRows = std::function<Status(const IngestRequest& target, const std::string& table,
+                                         const std::shared_ptr<arrow::RecordBatch>& rows)>;
 
-  FlightReceiver(Ingest& ingest, Flush flush, MemoryBudget& budget, Clock& clock, Random& random,
-                 EventListener& events, FlightReceiverOptions options);
+  FlightReceiver(Ingest& ingest, Flush flush, CheckRows check_rows, MemoryBudget& budget,
+                 Clock& clock, Random& random, EventListener& events,
+                 FlightReceiverOptions options);
 
   /// Nothing if the caller may go on. `authorization` is the header's value, empty if not sent.
   [[nodiscard]] std::optional<FlightAnswer> Authorize(std::string_view authorization) const;
@@ -102,11 +113,17 @@ class FlightReceiver {
   struct Target;
 
   [[nodiscard]] Result<Target> TargetOf(const FlightPut& put) const;
+  [[nodiscard]] Result<IngestRequest> RowsRequest(FlightPut& put);
+  void SubmitRows(FlightPut put, Reply reply);
+  [[nodiscard]] static std::optional<BufferRefusal> EndStream(FlightPut& put,
+                                                              std::string_view metadata);
+  void Accept(FlightPut put, std::string_view signal, IngestRequest request, Reply reply);
   [[nodiscard]] std::optional<FlightAnswer> AddToStream(FlightPut& put, std::string_view header,
                                                         std::string_view body);
 
   Ingest& ingest_;
   const Flush flush_;
+  const CheckRows check_rows_;
   MemoryBudget& budget_;
   Clock& clock_;
   Random& random_;

@@ -80,6 +80,12 @@ class FlightReceiverTest : public ::testing::Test {
           ++flushes;
           done(flushed);
         },
+        [this](const IngestRequest& target, const std::string& table,
+               const std::shared_ptr<arrow::RecordBatch>& rows) -> Status {
+          checked.push_back(target.tenant + "." + target.dataset + "." + table + ":" +
+                            std::to_string(rows->num_rows()));
+          return fits;
+        },
         budget, clock, random, events, std::move(options));
   }
 
@@ -106,6 +112,8 @@ class FlightReceiverTest : public ::testing::Test {
   testing::RecordingListener events;
   Status flushed;
   int flushes = 0;
+  Status fits;
+  std::vector<std::string> checked;
   std::optional<FlightReceiver> receiver;
 };
 
@@ -255,6 +263,45 @@ TEST(EntryWindow, ForgetsTheOldest) {
   EXPECT_EQ(window.Begin("c"), EntryWindow::State::kDurable);
   EXPECT_EQ(window.Begin("b"), EntryWindow::State::kDurable);
   EXPECT_EQ(window.Begin("a"), EntryWindow::State::kNew);
+}
+
+TEST_F(FlightReceiverTest, TakesPlainRowsForTheTableThatThePathNames) {
+  const FlightAnswer answer = Put(Messages(LogStream(2), "", {"acme", "prod", "orders"}));
+  EXPECT_EQ(answer.code, FlightCode::kOk) << answer.message;
+  EXPECT_EQ(checked, std::vector<std::string>{"acme.prod.orders:2"});
+  ASSERT_EQ(ingest.seen().size(), 1U);
+  const auto seen = ingest.seen()[0];
+  EXPECT_EQ(seen.tenant, "acme");
+  EXPECT_EQ(seen.encoding, MessageEncoding::kArrowRows);
+  const auto decoded = DecodeMessage(
+      seen.signal, seen.encoding, std::as_bytes(std::span(seen.body.data(), seen.body.size())), {});
+  ASSERT_TRUE(decoded.has_value()) << decoded.error().message;
+  ASSERT_EQ(decoded->foreign.size(), 1U);
+  EXPECT_EQ(decoded->foreign[0].table, "orders");
+  EXPECT_EQ(decoded->foreign[0].rows->num_rows(), 2);
+  EXPECT_TRUE(decoded->foreign[0].rows->ValidateFull().ok());
+}
+
+TEST_F(FlightReceiverTest, RefusesPlainRowsThatCannotBeStored) {
+  const auto refused = [&](const std::vector<std::string>& path, FlightCode code,
+                           std::string_view text) {
+    const FlightAnswer answer = Put(Messages(LogStream(), "", path));
+    EXPECT_EQ(answer.code, code) << text;
+    EXPECT_THAT(answer.message, HasSubstr(text));
+  };
+  refused({"acme", "prod"}, FlightCode::kInvalidArgument, "path is tenant");
+  refused({"acme", "prod", ""}, FlightCode::kInvalidArgument, "path is tenant");
+  refused({"a/b", "prod", "orders"}, FlightCode::kInvalidArgument, "key=path");
+  refused({"acme", "prod", "logs"}, FlightCode::kInvalidArgument, "send app_metadata table=logs");
+  EXPECT_TRUE(checked.empty());
+  fits = Fail(ErrorKind::kNotFound, "no such table");
+  refused({"acme", "prod", "orders"}, FlightCode::kInvalidArgument, "no such table");
+  fits = Fail(ErrorKind::kInvalid, "column=x");
+  refused({"acme", "prod", "orders"}, FlightCode::kInvalidArgument, "column=x");
+  fits = Fail(ErrorKind::kUnavailable, "catalog");
+  refused({"acme", "prod", "orders"}, FlightCode::kUnavailable, "catalog");
+  EXPECT_TRUE(ingest.seen().empty());
+  EXPECT_EQ(budget.used(), 0);
 }
 
 TEST_F(FlightReceiverTest, AsksForTheKeyIfThereIsOne) {

@@ -284,6 +284,53 @@ TEST(ArrowRequest, BoundsWhatAFewBytesDecompressTo) {
               IsErrorSaying(ErrorKind::kInvalid, "becomes too large when decompressed"));
 }
 
+TEST(ArrowRows, AreOneBatchWithoutDictionariesThatOwnsItsMemory) {
+  const auto schema =
+      arrow::schema({arrow::field("n", arrow::int32()),
+                     arrow::field("t", arrow::dictionary(arrow::int8(), arrow::utf8()))});
+  const auto batch = [&](const char* numbers, const char* indices, const char* texts) {
+    return arrow::RecordBatch::Make(
+        schema, 2,
+        arrow::ArrayVector{
+            arrow::json::ArrayFromJSONString(arrow::int32(), numbers).ValueOrDie(),
+            arrow::json::DictArrayFromJSONString(schema->field(1)->type(), indices, texts)
+                .ValueOrDie()});
+  };
+  Result<DecodedRequest> decoded;
+  {
+    const std::string body = IpcStream(schema, {batch("[1,2]", "[0,null]", R"(["a","b"])"),
+                                                batch("[3,4]", "[1,1]", R"(["a","c"])")}) +
+                             ArrowBodyTrailer("orders");
+    decoded = DecodeMessage(Signal::kLogs, MessageEncoding::kArrowRows, AsBytes(body), {});
+  }
+  ASSERT_THAT(decoded, IsOk());
+  ASSERT_EQ(decoded->foreign.size(), 1U);
+  EXPECT_EQ(decoded->foreign[0].table, "orders");
+  const auto& rows = *decoded->foreign[0].rows;
+  EXPECT_TRUE(rows.ValidateFull().ok());
+  EXPECT_TRUE(rows.column(0)->Equals(
+      arrow::json::ArrayFromJSONString(arrow::int32(), "[1,2,3,4]").ValueOrDie()));
+  EXPECT_TRUE(rows.column(1)->Equals(
+      arrow::json::ArrayFromJSONString(arrow::utf8(), R"(["a",null,"c","c"])").ValueOrDie()));
+}
+
+TEST(ArrowRows, BoundWhatADictionaryStandsFor) {
+  const auto type = arrow::dictionary(arrow::int8(), arrow::utf8());
+  const auto schema = arrow::schema({arrow::field("t", type)});
+  const auto text =
+      arrow::MakeArrayFromScalar(arrow::StringScalar(std::string(1 << 20, 'x')), 1).ValueOrDie();
+  const auto decode = [&](std::int64_t rows) {
+    const auto indices = arrow::MakeArrayFromScalar(arrow::Int8Scalar(0), rows).ValueOrDie();
+    const auto column = arrow::DictionaryArray::FromArrays(type, indices, text).ValueOrDie();
+    const std::string body =
+        IpcStream(schema, {arrow::RecordBatch::Make(schema, rows, arrow::ArrayVector{column})}) +
+        ArrowBodyTrailer("t");
+    return DecodeMessage(Signal::kLogs, MessageEncoding::kArrowRows, AsBytes(body), {});
+  };
+  EXPECT_THAT(decode(256), IsOk());
+  EXPECT_THAT(decode(257), IsErrorSaying(ErrorKind::kInvalid, "stands for too much"));
+}
+
 TEST(ArrowRequest, SurvivesDamageAnywhere) {
   const auto schema = WireSchema(Signal::kTraces);
   const auto batch = WireBatch(
