@@ -16,6 +16,11 @@ std::int64_t EncodingRoom::used() const {
   return used_;
 }
 
+std::size_t EncodingRoom::waiting() const {
+  const std::scoped_lock lock(mutex_);
+  return waiting_.size();
+}
+
 void EncodingShare::GiveBack(std::int64_t bytes) {
   const std::scoped_lock lock(room_.mutex_);
   room_.used_ -= bytes;

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <list>
 #include <mutex>
@@ -20,6 +21,8 @@ namespace signaldb {
 class EncodingRoom {
  public:
   [[nodiscard]] std::int64_t used() const;
+  /// How many wait for room.
+  [[nodiscard]] std::size_t waiting() const;
 
  private:
   friend class EncodingShare;

@@ -30,6 +30,10 @@ class SharedPool : public ::testing::Test {
     }
     EXPECT_EQ(Sessions(), count);
   }
+  /// Until the server counts one.
+  void WaitFor(const std::string& query) const {
+    while (world_.server->Ask(query) != "1") std::this_thread::sleep_for(milliseconds(5));
+  }
   Result<std::unique_ptr<IcebergTableWriter>> OpenWithPool(const CatalogPoolConfig& pool) {
     return CreateIcebergWriterWithPool(world_.config, world_.store, "acme", "prod", "logs", pool);
   }
@@ -119,15 +123,14 @@ TEST_F(SharedPool, TimesOutWhenNoneBecomesFree) {
       OpenWithPool({.min_connections = 1, .max_connections = 1, .connection_timeout_ms = 300});
   ASSERT_THAT(writer, IsOk());
   // Somebody else holds the only connection: a statement waits for this lock.
-  const std::string uri = world_.server->Uri(world_.database);
   std::jthread blocker([&] {
     std::ignore = world_.server->Ask(
-        "BEGIN; LOCK TABLE iceberg_tables IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(2); COMMIT",
+        "BEGIN; LOCK TABLE iceberg_tables IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(3); COMMIT",
         world_.database);
   });
-  std::this_thread::sleep_for(milliseconds(300));
+  WaitFor("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
   std::jthread holder([&] { std::ignore = (*writer)->TableSchema(); });
-  std::this_thread::sleep_for(milliseconds(200));
+  WaitFor("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'");
   EXPECT_THAT(world_.OpenCatalog()->ListNamespaces(),
               IsErrorSaying(ErrorKind::kUnavailable, "connection_timeout_ms=300"));
   EXPECT_GE(Total("timeouts_total"), 1);

@@ -31,8 +31,9 @@ class EncodingRoomTest : public ::testing::Test {
   [[nodiscard]] double Waits(const std::string& outcome) const {
     return events_.counter("signaldb_writer_encoding_waits_total{outcome=" + outcome + "}");
   }
-  // Until `thread` waits in Take, which nothing shows but time.
-  static void LetItWait() { std::this_thread::sleep_for(milliseconds(30)); }
+  void WaitUntilWaiting(std::size_t count) const {
+    while (room_.waiting() != count) std::this_thread::yield();
+  }
 
   EncodingRoom room_;
   testing::FakeClock clock_;
@@ -73,7 +74,7 @@ TEST_F(EncodingRoomTest, WaitingGetsTheRoomThatOthersGiveBack) {
   std::optional<Result<EncodingShare::Hold>> first;
   first.emplace(share.Take(60));
   std::jthread waiter([&] { EXPECT_THAT(share.Take(41), IsOk()); });
-  LetItWait();
+  WaitUntilWaiting(1);
   EXPECT_EQ(room_.used(), 60);
   first.reset();
   waiter.join();
@@ -87,7 +88,7 @@ TEST_F(EncodingRoomTest, WaitingEndsAtItsTimeout) {
   EncodingShare share = Share(100, WhenExhausted::kWait);
   const auto hold = share.Take(100);
   std::jthread time([&] {
-    LetItWait();
+    WaitUntilWaiting(1);
     clock_.Advance(milliseconds(50));
   });
   EXPECT_THAT(share.Take(1), IsErrorSaying(ErrorKind::kUnavailable, "limit_bytes=100"));
@@ -107,9 +108,9 @@ TEST_F(EncodingRoomTest, ALargeSliceIsNotOvertakenBySmallOnes) {
     order.push_back(number);
   };
   std::jthread large([&] { take(100, 1); });
-  LetItWait();
+  WaitUntilWaiting(1);
   std::jthread small([&] { take(10, 2); });
-  LetItWait();
+  WaitUntilWaiting(2);
   EXPECT_TRUE(order.empty());
   first.reset();
   large.join();
