@@ -106,6 +106,8 @@ inline constexpr auto kMetrics = std::to_array<MetricDefinition>({
      "Messages set aside because they can never be written, by reason."},
     {"signaldb_writer_dead_letters_total", MetricType::kCounter,
      "Messages of queues kept as dead letters, whole or for some of their records, by signal."},
+    {"signaldb_writer_dead_letters_shortened_total", MetricType::kCounter,
+     "Dead letters that hold only the start of their message, or none of it, by content."},
     {"signaldb_writer_end_to_end_delay_seconds", MetricType::kHistogram,
      "Time from receipt of the oldest message of a cut until its rows are visible."},
     {"signaldb_writer_last_commit_timestamp_seconds", MetricType::kGauge,

@@ -92,6 +92,10 @@ struct ServiceConfiguration {
     std::string default_tenant;
     std::string default_dataset;
   } tenants;
+  struct DeadLetters {
+    std::int64_t message_bytes_max{};
+    std::int64_t bytes_max_per_hour{};
+  } dead_letters;
   struct Shutdown {
     Nanos deadline{};
   } shutdown;

@@ -446,8 +446,15 @@ Status Service::ListenToFlight() {
 }
 
 Status Service::ReadQueues() {
+  const ServiceConfiguration& values = configuration_.values;
   parts_->intake = std::make_unique<QueueIntake>(
-      DecodingOf(configuration_.values), *parts_->scheduler, environment_.events, parts_->budget);
+      QueueIntakeOptions{
+          .decode = DecodingOf(values),
+          .dead_letters = {.message_bytes_max = values.dead_letters.message_bytes_max,
+                           .bytes_max_per_hour = values.dead_letters.bytes_max_per_hour},
+          .default_dataset = {.tenant = values.tenants.default_tenant,
+                              .dataset = values.tenants.default_dataset}},
+      *parts_->scheduler, environment_.clock, environment_.events, parts_->budget);
   parts_->sources = MakeQueueSources(configuration_.values,
                                      {environment_.files, environment_.clock, environment_.random,
                                       environment_.events, parts_->budget});

@@ -51,6 +51,8 @@ struct DecodedRequest {
   std::int64_t accepted = 0;  ///< Of `tables`.
   std::int64_t rejected = 0;
   std::string rejection_message;  ///< First reason, for the client.
+  /// Those rejected, counted from 0 in the order in which they stand in the request; ascending.
+  std::vector<std::uint32_t> rejected_records;
   /// Why records were rejected, times clamped, oddities noted: metric, label value, how often.
   struct Note {
     enum class Kind : std::uint8_t { kRejected, kClampedTimestamp, kOddity } kind;

@@ -48,6 +48,7 @@ Result<DecodedRequest> Decode(Signal signal, std::string_view body, RecordDecode
   }
   request.rejected = session.tally.rejected();
   request.rejection_message = session.tally.RejectionMessage(signal);
+  request.rejected_records = session.tally.rejected_records();
   request.notes = session.tally.Notes();
   return request;
 }

@@ -56,6 +56,7 @@ bool DecodeTally::EndUnusualRecord() {
     for (std::size_t i = 0; i < kOddities; ++i) oddities_[i] += of_record_[i];
   } else {
     CountRejected(1, reason);
+    rejected_records_.push_back(static_cast<std::uint32_t>(records_ - 1));
   }
   Clear();
   return reason == Rejection::kNone;
@@ -68,8 +69,12 @@ Rejection DecodeTally::EndShared() {
   return reason;
 }
 
-void DecodeTally::Drop(std::int64_t records, Rejection reason, const Oddities& before) {
-  oddities_ = before;
+void DecodeTally::Drop(std::int64_t records, Rejection reason, const Mark& before) {
+  oddities_ = before.oddities;
+  while (!rejected_records_.empty() && rejected_records_.back() >= before.records)
+    rejected_records_.pop_back();
+  for (std::int64_t record = before.records; record < records_; ++record)
+    rejected_records_.push_back(static_cast<std::uint32_t>(record));
   if (records > 0) CountRejected(records, reason);
 }
 

@@ -45,7 +45,10 @@ inline constexpr std::size_t kOddities = 10;
 class DecodeTally {
  public:
   /// What to return to if records that were accepted one by one are dropped together.
-  using Oddities = std::array<std::int64_t, kOddities>;
+  struct Mark {
+    std::array<std::int64_t, kOddities> oddities{};
+    std::int64_t records = 0;
+  };
 
   void BeginRecord() {
     ++records_;
@@ -75,12 +78,17 @@ class DecodeTally {
   /// Ends it, keeping its notes. Returns why its records have to go, or kNone.
   [[nodiscard]] Rejection EndShared();
 
-  /// Counts `records` more as rejected, and forgets the oddities noted since `before`.
-  void Drop(std::int64_t records, Rejection reason, const Oddities& before);
+  /// Counts `records` more as rejected, all that began since `before` and were not yet, and forgets
+  /// the oddities noted since.
+  void Drop(std::int64_t records, Rejection reason, const Mark& before);
 
-  [[nodiscard]] const Oddities& oddities() const { return oddities_; }
+  [[nodiscard]] Mark mark() const { return {oddities_, records_}; }
   [[nodiscard]] std::int64_t records() const { return records_; }
   [[nodiscard]] std::int64_t rejected() const { return rejected_; }
+  /// Which records were rejected, counted from 0 in the order in which they began; ascending.
+  [[nodiscard]] const std::vector<std::uint32_t>& rejected_records() const {
+    return rejected_records_;
+  }
   [[nodiscard]] std::vector<DecodedRequest::Note> Notes() const;
   /// The first reason in words and how many records it met; empty if nothing was rejected.
   [[nodiscard]] std::string RejectionMessage(Signal signal) const;
@@ -95,9 +103,10 @@ class DecodeTally {
   Rejection rejection_ = Rejection::kNone;        // Of the current record.
   Rejection first_rejection_ = Rejection::kNone;  // Of the request.
   bool record_noted_ = false;
-  Oddities of_record_{};
-  Oddities oddities_{};
+  std::array<std::int64_t, kOddities> of_record_{};
+  std::array<std::int64_t, kOddities> oddities_{};
   std::array<std::int64_t, kRejections> rejections_{};
+  std::vector<std::uint32_t> rejected_records_;
 };
 
 }  // namespace signaldb

@@ -70,7 +70,7 @@ void PushOptional(FixedColumn<double>& column, const std::optional<double>& valu
 }  // namespace
 
 bool MetricsDecoder::Decode(std::string_view metric) {
-  const auto before = session_.tally.oddities();
+  const auto before = session_.tally.mark();
   JoinedMessages joined;
   MessageBytes data;
   auto kind = DataKind::kNone;
@@ -117,7 +117,7 @@ bool MetricsDecoder::Decode(std::string_view metric) {
 }
 
 bool MetricsDecoder::EndMetric(MetricRows& rows, std::string_view metric,
-                               const DecodeTally::Oddities& before) {
+                               const DecodeTally::Mark& before) {
   auto& tally = session_.tally;
   tally.BeginShared();
   session_.renderer.ForgetJoined();

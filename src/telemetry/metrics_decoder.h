@@ -29,7 +29,7 @@ class MetricsDecoder final : public RecordDecoder {
 
   [[nodiscard]] bool ReadMetadata(std::string_view metric);
   [[nodiscard]] bool EndMetric(MetricRows& rows, std::string_view metric,
-                               const DecodeTally::Oddities& before);
+                               const DecodeTally::Mark& before);
   [[nodiscard]] MetricRows& RowsOf(DataKind kind);
   /// Reads the points of one Gauge, Sum, ... and counts them.
   [[nodiscard]] bool DecodeData(DataKind kind, std::string_view data, std::int64_t& points);

@@ -29,8 +29,8 @@ class Envelope {
   [[nodiscard]] bool ReadResource(std::string_view message);
   [[nodiscard]] bool ReadScope(std::string_view message);
 
-  [[nodiscard]] bool EndScope(std::string_view message, const DecodeTally::Oddities& before);
-  [[nodiscard]] bool EndResource(std::string_view message, const DecodeTally::Oddities& before);
+  [[nodiscard]] bool EndScope(std::string_view message, const DecodeTally::Mark& before);
+  [[nodiscard]] bool EndResource(std::string_view message, const DecodeTally::Mark& before);
 
   [[nodiscard]] bool AddShared(SharedAttributes& attributes, std::string_view key_value) {
     return attributes.Add(key_value, session_.renderer, session_.tally,
@@ -44,7 +44,7 @@ class Envelope {
 };
 
 bool Envelope::Resource(std::string_view message) {
-  const auto before = session_.tally.oddities();
+  const auto before = session_.tally.mark();
   JoinedMessages joined;
   MessageBytes resource;
   std::string_view schema_url;
@@ -69,7 +69,7 @@ bool Envelope::Resource(std::string_view message) {
 }
 
 bool Envelope::Scope(std::string_view message) {
-  const auto before = session_.tally.oddities();
+  const auto before = session_.tally.mark();
   JoinedMessages joined;
   MessageBytes scope;
   std::string_view schema_url;
@@ -93,7 +93,7 @@ bool Envelope::Scope(std::string_view message) {
   return reader.ok() && EndScope(scope.view(), before);
 }
 
-bool Envelope::EndScope(std::string_view message, const DecodeTally::Oddities& before) {
+bool Envelope::EndScope(std::string_view message, const DecodeTally::Mark& before) {
   auto& tally = session_.tally;
   tally.BeginShared();
   session_.renderer.ForgetJoined();
@@ -115,7 +115,7 @@ bool Envelope::EndScope(std::string_view message, const DecodeTally::Oddities& b
   return true;
 }
 
-bool Envelope::EndResource(std::string_view message, const DecodeTally::Oddities& before) {
+bool Envelope::EndResource(std::string_view message, const DecodeTally::Mark& before) {
   auto& tally = session_.tally;
   tally.BeginShared();
   session_.renderer.ForgetJoined();

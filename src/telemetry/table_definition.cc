@@ -208,6 +208,12 @@ constexpr auto kDeadLettersColumns = std::to_array<ColumnSpec>({
     Optional("rejected_records", kLong),
     Required("message_bytes", kLong),
     Required("message", kBytes),
+    Required("content", kText, kCommon),
+    Optional("message_xxh64", kText),
+    Required("messages", kLong),
+    Required("first_position", kLong),
+    Optional("for_tenant", kText, kCommon),
+    Optional("for_dataset", kText, kCommon),
 });
 
 std::vector<ColumnSpec> ColumnsOf(TableKind kind) {

@@ -78,6 +78,8 @@ class WireReader {
 
   /// Whether bytes are left: for packed numbers, which have no keys.
   [[nodiscard]] bool more() const { return at_ != end_; }
+  /// How many bytes are left behind the current field's value, once it was taken or skipped.
+  [[nodiscard]] std::size_t left() const { return static_cast<std::size_t>(end_ - at_); }
 
   /// Passes over the current field's value.
   void Skip();

@@ -122,6 +122,8 @@ const std::map<std::string, std::string, std::less<>>& OtherValues() {
       {"retry.backoff_multiplier", "2.5"},
       {"tenants.default_tenant", "acme"},
       {"tenants.default_dataset", "production"},
+      {"dead_letters.message_bytes_max", "1MiB"},
+      {"dead_letters.bytes_max_per_hour", "1GiB"},
       {"shutdown.deadline", "60s"},
       {"logging.format", "json"},
       {"logging.level", "warn,writer=debug"},

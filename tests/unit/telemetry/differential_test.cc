@@ -1,6 +1,9 @@
 // Our decoder against a second opinion: Google's generated classes and the rules written plainly.
+#include <algorithm>
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <arrow/api.h>
 #include <fmt/format.h>
@@ -11,6 +14,7 @@
 #include "table_rows.h"
 #include "telemetry/arrow_request.h"
 #include "telemetry/decode.h"
+#include "telemetry/select_records.h"
 #include "telemetry/table_definition.h"
 #include "testing/effort.h"
 #include "testing/otlp_samples.h"
@@ -96,6 +100,52 @@ TEST(Differential, RandomProtobufGivesTheRowsOfTheBook) {
     ASSERT_TRUE(decoded.has_value()) << "seed " << seed << ": " << decoded.error().message;
     ASSERT_EQ(Difference(*decoded, expected), "") << ToString(signal) << " seed " << seed;
   }
+}
+
+/// Everything that a request became, in words.
+std::string RowsText(const DecodedRequest& decoded) {
+  std::string text;
+  for (const auto& table : decoded.tables) {
+    for (const TableRow& row : testing::RowsOf(*table.rows)) {
+      text += DefinitionOf(table.table).name;
+      for (const auto& [column, cell] : row) text += fmt::format(" {}={}", column, cell);
+      text += '\n';
+    }
+  }
+  return text;
+}
+
+TEST(Differential, SelectedRecordsBecomeWhatTheyAreInTheWholeRequest) {
+  std::int64_t rejected = 0;
+  for (std::uint64_t round = 0; round < Rounds(150); ++round) {
+    const Signal signal = kSignals[round % 3];
+    RandomOtlp random(round, {.received_at = kReceivedAt});
+    const std::string body = random.Scramble(*random.Request(signal));
+    const DecodeOptions options = OptionsFor(random);
+    const auto whole = DecodeMessage(signal, MessageEncoding::kProtobuf, AsBytes(body), options);
+    ASSERT_TRUE(whole.has_value()) << round;
+    ASSERT_EQ(whole->rejected_records.size(), static_cast<std::size_t>(whole->rejected)) << round;
+    rejected += whole->rejected;
+    std::vector<std::uint32_t> others;
+    for (std::uint32_t i = 0; std::cmp_less(i, whole->accepted + whole->rejected); ++i) {
+      if (!std::ranges::binary_search(whole->rejected_records, i)) others.push_back(i);
+    }
+    const auto decode = [&](const std::vector<std::uint32_t>& records) {
+      const auto selected =
+          SelectRecords(signal, MessageEncoding::kProtobuf, AsBytes(body), records);
+      EXPECT_TRUE(selected.has_value());
+      return DecodeMessage(signal, MessageEncoding::kProtobuf, AsBytes(*selected), options);
+    };
+    const auto bad = decode(whole->rejected_records);
+    ASSERT_TRUE(bad.has_value()) << round;
+    EXPECT_EQ(bad->accepted, 0) << round;
+    EXPECT_EQ(bad->rejected, whole->rejected) << round;
+    const auto good = decode(others);
+    ASSERT_TRUE(good.has_value()) << round;
+    EXPECT_EQ(good->rejected, 0) << round;
+    ASSERT_EQ(RowsText(*good), RowsText(*whole)) << round;
+  }
+  EXPECT_GT(rejected, 50) << "or this says nothing";
 }
 
 TEST(Differential, RandomJsonGivesTheRowsOfTheBook) {
