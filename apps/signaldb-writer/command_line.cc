@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "adapters/local/posix_file_system.h"
+#include "dead_letter_command.h"
 #include "service/configuration.h"
 #include "service/configuration_keys.h"
 #include "service/configuration_sources.h"
@@ -26,7 +27,6 @@ Result<LoadedConfiguration> Load(const ConfigurationArguments& arguments) {
   return LoadForProcess(files, arguments, environ);
 }
 
-/// Prints the configuration in force, or that there is one.
 int ShowConfiguration(const ConfigurationArguments& arguments, std::string_view instead) {
   const auto loaded = Load(arguments);
   if (!loaded.has_value()) {
@@ -80,6 +80,7 @@ int RunCommandLine(int argc, const char* const* argv) {
     }
   });
 
+  AddDeadLetterCommands(app, exit_code);
   auto* version = app.add_subcommand("version", "Print the version");
   auto* json = version->add_flag("--json")->description("As a JSON object");
   version->callback(
@@ -96,5 +97,4 @@ int RunCommandLine(int argc, const char* const* argv) {
   }
   return exit_code;
 }
-
 }  // namespace signaldb

@@ -12,14 +12,9 @@
 #include "adapters/flight/flight_server.h"
 #include "adapters/http/http_server.h"
 #include "adapters/local/local_file_io.h"
-#include "adapters/memory/memory_catalog.h"
-#include "adapters/memory/memory_file_io.h"
 #include "adapters/otlp/otlp_grpc_server.h"
 #include "adapters/otlp/otlp_http_handler.h"
 #include "adapters/otlp/receiver.h"
-#include "adapters/postgres/postgres_catalog.h"
-#include "adapters/postgres/postgres_uri.h"
-#include "adapters/sqlite/sqlite_catalog.h"
 #include "base/bounded_queue.h"
 #include "base/memory_budget.h"
 #include "iceberg/commit/metadata_cache.h"
@@ -36,6 +31,7 @@
 #include "service/log_ownership.h"
 #include "service/plain_rows.h"
 #include "service/queue_sources.h"
+#include "service/storage.h"
 #include "service/version.h"
 #include "writer/files_in_flight.h"
 #include "writer/telemetry_tables.h"
@@ -79,15 +75,6 @@ struct FlushRequest {
   Nanos deadline;
   ServiceState::FlushDone done;
 };
-
-DecodeOptions DecodingOf(const ServiceConfiguration& values) {
-  const ServiceConfiguration::IngestLimits& limits = values.ingest;
-  return {.timestamp_min = limits.timestamp_min,
-          .timestamp_future_max = limits.timestamp_future_max,
-          .records_max = limits.records_max,
-          .depth_max = limits.depth_max,
-          .attributes_max = limits.attributes_max};
-}
 
 }  // namespace
 
@@ -147,73 +134,14 @@ void Service::EnterPhase(std::string why_not_ready) {
 }
 
 Status Service::OpenStorage() {
-  const ServiceConfiguration& values = configuration_.values;
-  if (values.storage.warehouse.starts_with("memory://")) {
-    parts_->io = std::make_unique<MemoryFileIo>();
-  } else {
-    SIGNALDB_ASSIGN(const std::string root, PathOfFileLocation(values.storage.warehouse));
-    SIGNALDB_TRY(environment_.files.MakeDirs(root));
-    parts_->io = std::make_unique<LocalFileIo>(environment_.files, environment_.random, root);
-  }
-  if (values.schema.catalog_type == CatalogType::kMemory) {
-    parts_->catalog = std::make_unique<MemoryCatalog>();
-  } else if (values.schema.sqlite_path.empty()) {
-    const ServiceConfiguration::CatalogPool& pool = values.catalog_pool;
-    SIGNALDB_ASSIGN(parts_->catalog,
-                    PostgresCatalog::Open(
-                        values.schema.catalog_uri,
-                        {.catalog_name = values.schema.catalog_name,
-                         .pool = {.min_connections = static_cast<std::size_t>(pool.min_connections),
-                                  .max_connections = static_cast<std::size_t>(pool.max_connections),
-                                  .acquire_timeout = pool.connection_timeout,
-                                  .idle_timeout = pool.idle_timeout,
-                                  .max_lifetime = pool.max_lifetime}},
-                        environment_.clock, environment_.events));
-  } else {
-    const std::string& path = values.schema.sqlite_path;
-    if (path != ":memory:") SIGNALDB_TRY(environment_.files.MakeDirs(ParentDir(path)));
-    SIGNALDB_ASSIGN(parts_->catalog,
-                    SqliteCatalog::Open(path == ":memory:" ? "sqlite::memory:" : "sqlite://" + path,
-                                        {.catalog_name = values.schema.catalog_name,
-                                         .busy_timeout = values.catalog_pool.connection_timeout}));
-  }
-  parts_->cache = std::make_unique<MetadataCache>(
-      environment_.clock, environment_.events,
-      MetadataCacheOptions{.read_ttl = values.batch.enable_catalog_caching
-                                           ? values.batch.catalog_cache_ttl
-                                           : std::chrono::milliseconds(0)});
-  parts_->committer = std::make_unique<TableCommitter>(
-      TableCommitter::Collaborators{*parts_->catalog, *parts_->io, environment_.clock,
-                                    environment_.random, environment_.events, *parts_->cache},
-      TableCommitterOptions{.retry = values.retry, .engine_version = std::string(Version())});
-  return OpenFilesInFlight();
-}
-
-Status Service::OpenFilesInFlight() {
-  const ServiceConfiguration& values = configuration_.values;
-  const bool durable = values.schema.catalog_type == CatalogType::kSql &&
-                       values.schema.sqlite_path != ":memory:" &&
-                       !values.storage.warehouse.starts_with("memory://");
-  if (!durable) return {};
-  SIGNALDB_ASSIGN(const std::string root, PathOfFileLocation(values.storage.warehouse));
-  std::string key = SqliteCatalogKey(values.schema.sqlite_path, values.schema.catalog_name);
-  if (values.schema.sqlite_path.empty()) {
-    SIGNALDB_ASSIGN(const PostgresTarget target, ParsePostgresUri(values.schema.catalog_uri));
-    key = PostgresCatalogKey(target, values.schema.catalog_name);
-  }
-  const std::string folder = JournalFolder(root, key);
-  const Status recovered = RecoverFilesInFlight(environment_.files, environment_.events, folder,
-                                                *parts_->committer, *parts_->io, {});
-  if (!recovered.has_value()) {
-    // They only take space; what keeps us from removing them stops commits more loudly.
-    environment_.events.Log({.severity = Severity::kWarning,
-                             .module = kModule,
-                             .message = "files that a crash left are still there; the next start "
-                                        "looks again",
-                             .fields = {{"error", recovered.error().message}}});
-  }
-  SIGNALDB_ASSIGN(parts_->in_flight, FilesInFlight::Open(environment_.files, environment_.random,
-                                                         environment_.events, folder));
+  SIGNALDB_ASSIGN(Storage storage, signaldb::OpenStorage(configuration_.values, environment_.files,
+                                                         environment_.clock, environment_.random,
+                                                         environment_.events));
+  parts_->io = std::move(storage.io);
+  parts_->catalog = std::move(storage.catalog);
+  parts_->cache = std::move(storage.cache);
+  parts_->committer = std::move(storage.committer);
+  parts_->in_flight = std::move(storage.in_flight);
   return {};
 }
 
@@ -236,10 +164,6 @@ std::unique_ptr<CommitScheduler> Service::MakeScheduler() {
   const std::int64_t pressure = values.memory.budget / kPressureDivisor;
   const std::int64_t bytes_max =
       values.commit.max_uncommitted_bytes > 0 ? values.commit.max_uncommitted_bytes : pressure;
-  TelemetryTableOptions tables{
-      .warehouse = values.storage.warehouse,
-      .properties = {{"write.metadata.previous-versions-max",
-                      std::to_string(values.commit.metadata_previous_versions_max)}}};
   return std::make_unique<CommitScheduler>(
       CutOptions{.interval = values.commit.interval,
                  .rows_max = values.commit.max_uncommitted_rows,
@@ -251,11 +175,7 @@ std::unique_ptr<CommitScheduler> Service::MakeScheduler() {
       environment_.clock, environment_.random, environment_.events, parts_->budget,
       CommitIntoTables({*parts_->committer, *parts_->io, environment_.clock, environment_.random,
                         environment_.events, parts_->in_flight.get()},
-                       {.max_rows_per_batch = values.batch.max_rows_per_batch,
-                        .max_memory_per_batch_bytes = values.batch.max_memory_per_batch_bytes,
-                        .enable_auto_split = values.batch.enable_auto_split,
-                        .target_concurrent_batches = values.batch.target_concurrent_batches},
-                       std::move(tables)));
+                       FilesOf(values), TablesOf(values)));
 }
 
 std::unique_ptr<IngestPipeline> Service::MakePipeline(DurableLog& log,

@@ -66,7 +66,6 @@ class Service final : public ServiceState {
   struct Parts;
 
   [[nodiscard]] Status OpenStorage();
-  [[nodiscard]] Status OpenFilesInFlight();
   [[nodiscard]] Status OpenLog();
   [[nodiscard]] Status StartAdmin();
   void StartFlusher();
