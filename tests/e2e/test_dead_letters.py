@@ -8,6 +8,8 @@ from collections import Counter
 
 import pytest
 from nats_process import NatsClient, NatsProcess
+from postgres_process import BINARIES, PostgresProcess
+from pyiceberg.catalog.sql import SqlCatalog
 from writer_process import BINARY, Writer
 
 STREAM, DURABLE, SUBJECT = "OTEL", "signaldb-writer", "otel.logs"
@@ -131,6 +133,21 @@ def test_replay_adds_rows_once_beside_a_running_writer(tmp_path, client):
         dlq(writer, "drop", given=b"yes\n")
         assert json.loads(dlq(writer, "list", "--json")) == []
         assert bodies(writer) == Counter("abcd")
+        writer.stop()
+
+
+@pytest.mark.skipif(not BINARIES.exists(), reason=f"postgresql-15 is not installed in {BINARIES}")
+def test_the_commands_work_on_postgresql_too(tmp_path, client):
+    publish(client, logs(good("a"), deep("b")), POISON)
+    with PostgresProcess() as server, nats_writer(tmp_path, client, schema__catalog_uri=server.uri) as writer:
+        writer.catalog = lambda: SqlCatalog("signaldb", uri=server.python_uri)
+        caught_up(client)
+        assert json.loads(dlq(writer, "list", "--json"))[0]["letters"] == 2
+        dlq(writer, "replay", "--reason", "deeply", **{"ingest.depth_max": "32"})
+        assert bodies(writer) == Counter("ab")
+        assert commit_ids(writer, "logs")[-1] == commit_ids(writer, "dead_letters")[-1]
+        dlq(writer, "drop", "--yes")
+        assert json.loads(dlq(writer, "list", "--json")) == []
         writer.stop()
 
 
