@@ -49,6 +49,10 @@ Result<NewTable> MakeTable(const TableOptions& options, const std::string& locat
                                        .nulls_first = field.nulls_first});
   }
   table.properties.insert(options.properties.begin(), options.properties.end());
+  // Said in the table, as Java does: programs differ in what they take for granted.
+  if (table.properties.emplace("write.parquet.compression-codec", "zstd").second) {
+    table.properties.emplace("write.parquet.compression-level", "1");
+  }
   return table;
 }
 

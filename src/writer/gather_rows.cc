@@ -124,8 +124,16 @@ Result<RowGatherer::Node> RowGatherer::MakeNode(std::vector<ArrayDataPtr> source
 Result<RowGatherer::Node> RowGatherer::Classify(std::vector<ArrayDataPtr> sources) {
   Node node;
   node.type = sources[0]->type;
-  for (const ArrayDataPtr& source : sources) node.nullable |= source->GetNullCount() > 0;
+  bool only_nulls = true;
+  for (const ArrayDataPtr& source : sources) {
+    node.nullable |= source->GetNullCount() > 0;
+    only_nulls &= source->GetNullCount() == source->length;
+  }
   node.sources = std::move(sources);
+  if (only_nulls) {
+    node.kind = Node::Kind::kNulls;
+    return node;
+  }
   switch (node.type->id()) {
     case arrow::Type::BOOL:
       node.kind = Node::Kind::kBool;
@@ -167,8 +175,8 @@ Result<RowGatherer::Node> RowGatherer::Classify(std::vector<ArrayDataPtr> source
 }
 
 void RowGatherer::PointAtValues(Node& node) {
-  if (node.kind == Node::Kind::kBool || node.kind == Node::Kind::kStruct ||
-      node.kind == Node::Kind::kOther) {
+  if (node.kind == Node::Kind::kNulls || node.kind == Node::Kind::kBool ||
+      node.kind == Node::Kind::kStruct || node.kind == Node::Kind::kOther) {
     return;
   }
   const std::int64_t width = node.kind == Node::Kind::kFixed ? node.width : 4;
@@ -240,6 +248,8 @@ Result<std::shared_ptr<arrow::RecordBatch>> RowGatherer::Gather(
 Result<ArrayDataPtr> RowGatherer::GatherNode(const Node& node, const Spans& spans,
                                              std::int64_t rows) {
   switch (node.kind) {
+    case Node::Kind::kNulls:
+      return MakeNulls(node, rows);
     case Node::Kind::kFixed:
     case Node::Kind::kBool:
       return GatherFixed(node, spans, rows);
@@ -386,6 +396,12 @@ Result<ArrayDataPtr> RowGatherer::GatherStruct(const Node& node, const Spans& sp
   }
   return arrow::ArrayData::Make(node.type, rows, {validity.buffer}, std::move(children),
                                 validity.nulls);
+}
+
+Result<ArrayDataPtr> RowGatherer::MakeNulls(const Node& node, std::int64_t rows) {
+  auto nulls = arrow::MakeArrayOfNull(node.type, rows);
+  if (!nulls.ok()) return std::unexpected(ErrorFromArrow(nulls.status(), "gathering rows"));
+  return (*nulls)->data();
 }
 
 Result<ArrayDataPtr> RowGatherer::GatherOther(const Node& node, const Spans& spans) {

@@ -46,7 +46,16 @@ class RowGatherer {
  private:
   // A column, or a child of one, over all batches.
   struct Node {
-    enum class Kind : std::uint8_t { kFixed, kBool, kText, kDictionary, kList, kStruct, kOther };
+    enum class Kind : std::uint8_t {
+      kNulls,  // Nothing else in any batch, as in optional columns that were left out.
+      kFixed,
+      kBool,
+      kText,
+      kDictionary,
+      kList,
+      kStruct,
+      kOther,
+    };
     Kind kind = Kind::kOther;
     std::shared_ptr<arrow::DataType> type;
     std::int64_t width = 0;                                  // kFixed: bytes.
@@ -85,6 +94,8 @@ class RowGatherer {
   [[nodiscard]] static Result<std::shared_ptr<arrow::ArrayData>> GatherStruct(const Node& node,
                                                                               const Spans& spans,
                                                                               std::int64_t rows);
+  [[nodiscard]] static Result<std::shared_ptr<arrow::ArrayData>> MakeNulls(const Node& node,
+                                                                           std::int64_t rows);
   [[nodiscard]] static Result<std::shared_ptr<arrow::ArrayData>> GatherOther(const Node& node,
                                                                              const Spans& spans);
 

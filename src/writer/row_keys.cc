@@ -321,6 +321,25 @@ bool HasNulls(const ColumnView& view) {
                              [](const auto& array) { return array->null_count() > 0; });
 }
 
+// Counts numbers from the smallest that there is: those of a cut, times above all, are close
+// together, and then go into one word with their neighbours.
+RankedColumn FromSmallest(RankedColumn column) {
+  std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t most = 0;
+  for (const auto& rows : column.rows) {
+    for (const std::uint64_t number : rows) {
+      least = std::min(least, number);
+      most = std::max(most, number);
+    }
+  }
+  if (least > most || most - least == std::numeric_limits<std::uint64_t>::max()) return column;
+  column.count = most - least + 1;
+  for (auto& rows : column.rows) {
+    for (std::uint64_t& number : rows) number -= least;
+  }
+  return column;
+}
+
 // Null or not, as a key of its own in front of integers that have nulls.
 RankedColumn RankNulls(const ColumnView& view, const SortField& order) {
   RankedColumn ranked{.count = 2};
@@ -339,9 +358,9 @@ RankedColumn RankNulls(const ColumnView& view, const SortField& order) {
 std::vector<RankedColumn> Combine(std::vector<RankedColumn> columns) {
   std::vector<RankedColumn> combined;
   for (RankedColumn& column : columns) {
-    const bool fits = !combined.empty() && combined.back().count > 0 && column.count > 0 &&
-                      combined.back().count <= std::numeric_limits<std::uint32_t>::max() &&
-                      column.count <= std::numeric_limits<std::uint32_t>::max();
+    const bool fits =
+        !combined.empty() && combined.back().count > 0 && column.count > 0 &&
+        combined.back().count <= std::numeric_limits<std::uint64_t>::max() / column.count;
     if (!fits) {
       combined.push_back(std::move(column));
       continue;
@@ -405,6 +424,9 @@ Result<std::optional<SortKeys>> FindSortKeys(const Schema& schema, const SortOrd
     }
   }
   if (columns.empty()) return std::optional<SortKeys>();
+  for (RankedColumn& column : columns) {
+    if (column.count == 0) column = FromSmallest(std::move(column));
+  }
   return std::optional<SortKeys>(Interleave(Combine(std::move(columns)), batches));
 }
 

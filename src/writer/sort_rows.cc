@@ -123,16 +123,30 @@ class RunMerger {
   }
 
   std::vector<RowSpan> SortRowByRow(std::int64_t rows) const {
-    std::vector<RowSpan> spans;
-    spans.reserve(static_cast<std::size_t>(rows));
+    // The first word lies in the row to be moved: most comparisons end there, without a look at
+    // keys that are far away.
+    struct Row {
+      std::uint64_t first;
+      std::uint32_t batch;
+      std::uint32_t row;
+    };
+    std::vector<Row> order;
+    order.reserve(static_cast<std::size_t>(rows));
     for (const Run& run : runs_) {
-      for (std::int64_t i = 0; i < run.length; ++i) {
-        spans.push_back(RowSpan{run.batch, run.start + i, 1});
+      for (std::int64_t row = run.start; row < run.start + run.length; ++row) {
+        order.push_back(Row{*keys_.Of(run.batch, row), run.batch, static_cast<std::uint32_t>(row)});
       }
     }
-    std::ranges::stable_sort(spans, [this](const RowSpan& a, const RowSpan& b) {
-      return CompareKeys(KeyOf(a), KeyOf(b), keys_.words) < 0;
+    std::ranges::sort(order, [this](const Row& a, const Row& b) {
+      if (a.first != b.first) return a.first < b.first;
+      const int rest =
+          CompareKeys(keys_.Of(a.batch, a.row) + 1, keys_.Of(b.batch, b.row) + 1, keys_.words - 1);
+      if (rest != 0) return rest < 0;
+      return a.batch != b.batch ? a.batch < b.batch : a.row < b.row;
     });
+    std::vector<RowSpan> spans;
+    spans.reserve(order.size());
+    for (const Row& row : order) spans.push_back(RowSpan{row.batch, row.row, 1});
     return spans;
   }
 

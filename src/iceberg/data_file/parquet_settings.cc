@@ -161,8 +161,8 @@ Status FillColumn(const ParquetLeaf& leaf, const PropertyReader& reader, ColumnS
 Result<parquet::Compression::type> ParseCodec(const PropertyReader& reader) {
   const std::string key = "write.parquet.compression-codec";
   const std::string* text = reader.Find(key);
-  if (text == nullptr || *text == "gzip") return parquet::Compression::GZIP;
-  if (*text == "zstd") return parquet::Compression::ZSTD;
+  if (text == nullptr || *text == "zstd") return parquet::Compression::ZSTD;
+  if (*text == "gzip") return parquet::Compression::GZIP;
   if (*text == "snappy") return parquet::Compression::SNAPPY;
   if (*text == "brotli") return parquet::Compression::BROTLI;
   if (*text == "lz4_raw") return parquet::Compression::LZ4;

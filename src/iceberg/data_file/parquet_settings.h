@@ -51,7 +51,7 @@ struct ParquetSettings {
   /// DELTA_BINARY_PACKED for longs and times (`signaldb.parquet.delta-encoding-enabled`). Spark
   /// with an Iceberg runtime before 1.10 reads it only with vectorization switched off.
   bool delta = true;
-  parquet::Compression::type codec = parquet::Compression::GZIP;
+  parquet::Compression::type codec = parquet::Compression::ZSTD;
   int level = 0;
   /// For files with rows in the table's sort order (sorting_columns in the footer), and for others.
   std::shared_ptr<parquet::WriterProperties> sorted;

@@ -80,6 +80,8 @@ class ParquetSettingsTest : public DataFileTest {
 
 TEST_F(ParquetSettingsTest, ChooseTheCodecAndItsLevel) {
   Write({});
+  EXPECT_EQ(Chunk(0)->compression(), parquet::Compression::ZSTD);
+  Write({{"write.parquet.compression-codec", "gzip"}});
   EXPECT_EQ(Chunk(0)->compression(), parquet::Compression::GZIP);
   Write({{"write.parquet.compression-codec", "uncompressed"}});
   EXPECT_EQ(Chunk(0)->compression(), parquet::Compression::UNCOMPRESSED);
