@@ -12,7 +12,6 @@
 #include <parquet/arrow/writer.h>
 
 #include "adapters/local/posix_file_system.h"
-#include "signaldb/iceberg_catalog.h"
 
 namespace signaldb {
 
@@ -97,7 +96,8 @@ BenchPlace::~BenchPlace() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-std::unique_ptr<IcebergTableWriter> BenchPlace::Writer(RowKind kind, Codec codec) {
+std::unique_ptr<IcebergTableWriter> BenchPlace::Writer(RowKind kind, Codec codec,
+                                                       const StringMap& properties) {
   if (kind == RowKind::kGauges) {
     auto writer = Check(CreateIcebergWriter(config_, store_, "bench", "rows", "metrics_gauge"));
     if (codec == Codec::kDefault) return writer;
@@ -109,6 +109,7 @@ std::unique_ptr<IcebergTableWriter> BenchPlace::Writer(RowKind kind, Codec codec
   TableOptions options;
   options.schema = MakeRows(kind, 0)->schema();
   options.properties = PropertiesOf(codec);
+  options.properties.insert(properties.begin(), properties.end());
   return Check(CreateIcebergWriterForTable(config_, store_, "bench", "rows", "requests", options));
 }
 

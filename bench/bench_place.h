@@ -8,6 +8,7 @@
 
 #include "base/file_system.h"
 #include "bench_rows.h"
+#include "signaldb/iceberg_catalog.h"
 #include "signaldb/iceberg_table_writer.h"
 
 namespace arrow {
@@ -52,8 +53,9 @@ class BenchPlace {
   /// For tables that do not exist yet; writers that were made keep theirs.
   [[nodiscard]] Configuration& config() { return config_; }
 
-  /// A writer for a table of such rows, made if missing.
-  [[nodiscard]] std::unique_ptr<IcebergTableWriter> Writer(RowKind kind, Codec codec);
+  /// A writer for a table of such rows, made if missing; requests with these properties too.
+  [[nodiscard]] std::unique_ptr<IcebergTableWriter> Writer(RowKind kind, Codec codec,
+                                                           const StringMap& properties = {});
 
  private:
   std::string path_;

@@ -176,12 +176,27 @@ void Steps(benchmark::State& state, std::int64_t rows) {
   state.counters["commit_share"] = median_ms(commit) / (median_ms(write) + median_ms(commit));
 }
 
+// What a table does with its history.
+enum class History : std::uint8_t {
+  kKept,     // As Iceberg has it: all snapshots for five days, every metadata file for ever.
+  kBounded,  // As telemetry tables have it, but for a second, not an hour: here commits are close.
+};
+
+StringMap PropertiesOf(History history) {
+  if (history == History::kKept) return {};
+  return {{"signaldb.expire-on-commit.enabled", "true"},
+          {"history.expire.max-snapshot-age-ms", "1000"},
+          {"history.expire.min-snapshots-to-keep", "20"},
+          {"write.metadata.delete-after-commit.enabled", "true"},
+          {"write.metadata.previous-versions-max", "20"}};
+}
+
 // A table that gets commits of 100 rows, one after the other.
 class GrowingTable {
  public:
-  explicit GrowingTable(Medium medium)
+  GrowingTable(Medium medium, History history)
       : place_(medium),
-        writer_(place_.Writer(RowKind::kRequests, Codec::kDefault)),
+        writer_(place_.Writer(RowKind::kRequests, Codec::kDefault, PropertiesOf(history))),
         batch_(MakeRows(RowKind::kRequests, 100)) {}
 
   void Commit() {
@@ -204,10 +219,10 @@ constexpr std::int64_t kYoung = 9;      // Commits behind a young table: the nex
 constexpr std::int64_t kYoungMax = 50;  // It is replaced by another then.
 
 // Commits to a table that has `nth` of them, by turns with commits to a young one.
-void NthCommit(benchmark::State& state, const std::shared_ptr<GrowingTable>& old,
-               std::int64_t nth) {
+void NthCommit(benchmark::State& state, const std::shared_ptr<GrowingTable>& old, std::int64_t nth,
+               Medium medium, History history) {
   old->GrowTo(nth - 1);
-  auto young = std::make_unique<GrowingTable>(Medium::kDisk);
+  auto young = std::make_unique<GrowingTable>(medium, history);
   young->GrowTo(kYoung);
   RunPairs(state, 100,
            {.ours = [&] { old->Commit(); },
@@ -215,11 +230,27 @@ void NthCommit(benchmark::State& state, const std::shared_ptr<GrowingTable>& old
             .tidy_up =
                 [&] {
                   if (young->commits() < kYoungMax) return;
-                  young = std::make_unique<GrowingTable>(Medium::kDisk);
+                  young = std::make_unique<GrowingTable>(medium, history);
                   young->GrowTo(kYoung);
                 }});
   state.counters["young_ms"] = state.counters["theirs_ms"];
   state.counters["growth"] = 1 / state.counters["speed"];
+  state.counters["cpu_growth"] = 1 / state.counters["cpu_speed"];
+}
+
+void RegisterNthCommits(const Scale& scale, Medium medium, History history,
+                        const std::vector<std::int64_t>& points) {
+  // Grows from one benchmark to the next, and is only made if one of them runs.
+  const auto old = std::make_shared<std::shared_ptr<GrowingTable>>();
+  for (const std::int64_t nth : points) {
+    if (scale.is_quick() && nth > 10) break;
+    Register(fmt::format("transaction_overhead/nth_commit/store:{}/history:{}/nth:{}",
+                         ToString(medium), history == History::kKept ? "kept" : "bounded", nth),
+             scale.Pairs(50), [=](benchmark::State& state) {
+               if (*old == nullptr) *old = std::make_shared<GrowingTable>(medium, history);
+               NthCommit(state, *old, nth, medium, history);
+             });
+  }
 }
 
 void RegisterTransactionOverhead(const Scale& scale) {
@@ -232,15 +263,10 @@ void RegisterTransactionOverhead(const Scale& scale) {
                [=](benchmark::State& state) { OneForAll(state, scale.Rows(rows), count); });
     }
   }
-  // Grows from one benchmark to the next, and is only made if one of them runs.
-  const auto old = std::make_shared<std::shared_ptr<GrowingTable>>();
-  for (const std::int64_t nth : {10, 100, 500, 1'000, 10'000}) {
-    if (scale.is_quick() && nth > 10) break;
-    Register(fmt::format("transaction_overhead/nth_commit/nth:{}", nth), scale.Pairs(50),
-             [=](benchmark::State& state) {
-               if (*old == nullptr) *old = std::make_shared<GrowingTable>(Medium::kDisk);
-               NthCommit(state, *old, nth);
-             });
+  for (const Medium medium : {Medium::kDisk, Medium::kMemory}) {
+    RegisterNthCommits(scale, medium, History::kBounded, {10, 100, 500, 1'000, 10'000});
+    // Ten thousand commits would leave 40 GB of metadata behind.
+    RegisterNthCommits(scale, medium, History::kKept, {10, 100, 500});
   }
 }
 

@@ -33,6 +33,7 @@ struct TableOptions {
   std::vector<PartitionField> partition_by;
   std::vector<SortField> sort_by;
   /// As Iceberg's table properties: "write.target-file-size-bytes", "write.parquet.*", ...
+  /// Without "write.parquet.compression-codec" the table says zstd, level 1.
   std::map<std::string, std::string> properties;
   /// Empty: "<warehouse>/<tenant>/<dataset>/<table>".
   std::string location;

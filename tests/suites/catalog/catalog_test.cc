@@ -69,6 +69,19 @@ TEST_P(CatalogHandle, MakesATableThatWritersTakeAsItIs) {
   EXPECT_EQ(catalog_->LoadTable(kEvents)->rows, 3);
 }
 
+TEST_P(CatalogHandle, MakesTablesThatSayHowTheyAreCompressed) {
+  const auto made = catalog_->CreateTable(kEvents, Options());
+  ASSERT_THAT(made, IsOk());
+  EXPECT_EQ(made->properties.at("write.parquet.compression-codec"), "zstd");
+  EXPECT_EQ(made->properties.at("write.parquet.compression-level"), "1");
+  TableOptions options = Options();
+  options.properties = {{"write.parquet.compression-codec", "gzip"}};
+  const auto packed = catalog_->CreateTable({"acme.prod", "packed"}, options);
+  ASSERT_THAT(packed, IsOk());
+  EXPECT_EQ(packed->properties.at("write.parquet.compression-codec"), "gzip");
+  EXPECT_FALSE(packed->properties.contains("write.parquet.compression-level"));
+}
+
 TEST_P(CatalogHandle, SetsPropertiesWithoutASnapshot) {
   ASSERT_THAT(catalog_->CreateTable(kEvents, Options()), IsOk());
   EXPECT_THAT(catalog_->SetTableProperties(kEvents, {{"comment", "x"}}), IsOk());
