@@ -96,10 +96,17 @@ class KafkaProcess:
                          **{k.replace("__", "."): v for k, v in config.items()}})
 
     def committed(self, group, topic, partitions=1):
-        """Offsets of the group, by partition; below 0 where there is none."""
+        """Offsets of the group, by partition; below 0 where there is none. Waits for the group's coordinator."""
         consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": group, "logger": _Silent()})
+        deadline = time.monotonic() + READY_SECONDS
         try:
-            return [p.offset for p in consumer.committed([TopicPartition(topic, n) for n in range(partitions)], timeout=30)]
+            while True:
+                try:
+                    return [p.offset for p in consumer.committed([TopicPartition(topic, n) for n in range(partitions)], timeout=30)]
+                except KafkaException:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.1)
         finally:
             consumer.close()
 

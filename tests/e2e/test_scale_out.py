@@ -29,8 +29,8 @@ FEED_SECONDS = 6 + RECORDS / 20_000
 CAUGHT_UP_SECONDS = 120 + RECORDS / 500
 # Longer than ack_wait and the session: the others have a frozen writer's messages when it wakes.
 ACK_WAIT_SECONDS, SESSION, FREEZE_SECONDS = 2, "1500ms", 3.5
-# Everything again costs a second reading of what there is by then.
-REPLAYS_MAX = 2
+# How often everything is delivered again: each costs another reading of what there is by then.
+REPLAYS = int(os.environ.get("SIGNALDB_SCALE_REPLAYS", "1"))
 PARTITIONS = 6
 COUNTED = {"conflicts": ("signaldb_writer_commit_retries_total", {"reason": "conflict"}),
            "given_up": ("signaldb_writer_commits_total", {"outcome": "conflict"}),
@@ -97,17 +97,16 @@ class Fleet:
 
 
 class Faults:
-    """The needed ones first, in an order of the seed's; then any, as long as it is asked for."""
+    """The needed ones first, in an order of the seed's; then any of the cheap ones, as long as it is asked for."""
 
-    def __init__(self, chance, needed, others):
-        self.chance, self.done, self.needed = chance, Counter(), list(needed)
-        self.all = [*needed, *others]
+    def __init__(self, chance, needed, cheap):
+        self.chance, self.done, self.needed, self.cheap = chance, Counter(), list(needed), cheap
         chance.shuffle(self.needed)
 
     def until(self, ended):
         while self.needed or self.done.total() < FAULTS or not ended():
             time.sleep(self.chance.uniform(0.3, 1.5))
-            fault = self.needed.pop() if self.needed else self.chance.choice(self.all)
+            fault = self.needed.pop() if self.needed else self.chance.choice(self.cheap)
             fault()
             self.done[fault.__name__] += 1
 
@@ -124,7 +123,7 @@ def test_writers_of_one_jetstream_consumer(tmp_path):
     chance = random.Random(SEED)
     with PostgresProcess() as catalog, NatsProcess() as server, NatsClient(server.url) as client:
         client.create(STREAM, DURABLE, ["otel.>"], ack_wait=ACK_WAIT_SECONDS)
-        publisher, replays = Publisher(client, "scale"), Counter()
+        publisher = Publisher(client, "scale")
 
         def crash_server():
             server.kill()
@@ -132,15 +131,13 @@ def test_writers_of_one_jetstream_consumer(tmp_path):
             server.start()
 
         def deliver_everything_again():
-            if replays.total() < REPLAYS_MAX:
-                replays["done"] += 1
-                client.run(client.jetstream.delete_consumer(STREAM, DURABLE))
-                client.add_consumer(STREAM, DURABLE, ack_wait=ACK_WAIT_SECONDS)
+            client.run(client.jetstream.delete_consumer(STREAM, DURABLE))
+            client.add_consumer(STREAM, DURABLE, ack_wait=ACK_WAIT_SECONDS)
 
         with Fleet(tmp_path, catalog, chance, **{"nats.0.url": server.url, "nats.0.stream": STREAM}) as fleet:
             begun, feeder = time.monotonic(), publisher.feed(RECORDS, FEED_SECONDS)
-            faults = Faults(chance, [fleet.freeze_one, fleet.kill_one],
-                            [fleet.stop_one, fleet.crash_catalog, crash_server, deliver_everything_again])
+            faults = Faults(chance, [fleet.freeze_one, fleet.kill_one] + [deliver_everything_again] * REPLAYS,
+                            [fleet.freeze_one, fleet.kill_one, fleet.stop_one, fleet.crash_catalog, crash_server])
             faults.until(lambda: not feeder.is_alive())
             feeder.join()
             wait_until(lambda: caught_up(client), CAUGHT_UP_SECONDS)
@@ -154,7 +151,7 @@ def test_writers_of_one_kafka_group(tmp_path):
     chance, topic, group = random.Random(SEED), "scale", "scale"
     with PostgresProcess() as catalog, KafkaProcess() as kafka:
         kafka.create_topic(topic, PARTITIONS)
-        stream, replays = Stream(kafka, topic, PARTITIONS, seconds=FEED_SECONDS, records=RECORDS), Counter()
+        stream = Stream(kafka, topic, PARTITIONS, seconds=FEED_SECONDS, records=RECORDS)
 
         def crash_broker():
             kafka.crash()
@@ -162,13 +159,11 @@ def test_writers_of_one_kafka_group(tmp_path):
             kafka.start()
 
         def deliver_everything_again():
-            if replays.total() < REPLAYS_MAX:
-                replays["done"] += 1
-                fleet.stop()
-                beginning = [TopicPartition(topic, n, 0) for n in range(PARTITIONS)]
-                for future in kafka.admin().alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, beginning)]).values():
-                    future.result(30)
-                fleet.start()
+            fleet.stop()
+            beginning = [TopicPartition(topic, n, 0) for n in range(PARTITIONS)]
+            for future in kafka.admin().alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, beginning)]).values():
+                future.result(30)
+            fleet.start()
 
         def all_committed():
             return sum(max(offset, 0) for offset in kafka.committed(group, topic, PARTITIONS)) == RECORDS // RECORDS_A_MESSAGE
@@ -176,8 +171,8 @@ def test_writers_of_one_kafka_group(tmp_path):
         with Fleet(tmp_path, catalog, chance, **source(kafka, topic, group=group, session_timeout=SESSION)) as fleet:
             begun = time.monotonic()
             stream.start()
-            faults = Faults(chance, [fleet.freeze_one, fleet.kill_one],
-                            [fleet.stop_one, fleet.crash_catalog, crash_broker, deliver_everything_again])
+            faults = Faults(chance, [fleet.freeze_one, fleet.kill_one] + [deliver_everything_again] * REPLAYS,
+                            [fleet.freeze_one, fleet.kill_one, fleet.stop_one, fleet.crash_catalog, crash_broker])
             faults.until(lambda: not stream.is_alive())
             stream.join()
             wait_until(all_committed, CAUGHT_UP_SECONDS)
@@ -193,7 +188,7 @@ def test_flight_writers_of_one_catalog(tmp_path):
         senders = [Sender(writer, f"sender{n}", stop, records=max(60, RECORDS // 1000)) for n, writer in enumerate(fleet.writers)]
         for sender in senders:
             sender.start()
-        faults = Faults(chance, [fleet.kill_one], [fleet.stop_one, fleet.crash_catalog])
+        faults = Faults(chance, [fleet.kill_one], [fleet.kill_one, fleet.stop_one, fleet.crash_catalog])
         try:
             faults.until(lambda: sum(len(sender.acknowledged) for sender in senders) >= RECORDS)
         finally:
