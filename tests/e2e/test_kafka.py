@@ -309,3 +309,17 @@ def test_offsets_that_are_gone_stop_the_partition_or_are_counted(kafka, tmp_path
     writer.start()
     assert_same(stored(writer, sent.total()), sent)
     writer.stop()
+
+
+def test_writers_that_stop_one_after_another_end_in_order(kafka, tmp_path):
+    # Each time the leader of the group goes, another one leads, and is stopped before it has assigned anything.
+    kafka.create_topic("ends", 3)
+    writers = [Writer(tmp_path / str(number), **source(kafka, "ends", group="ends", session_timeout="6s")) for number in range(3)]
+    for _ in range(2):
+        for writer in writers:
+            writer.start(wait=False)
+        for writer in writers:
+            writer.wait_ready()
+        time.sleep(1)
+        for writer in writers:
+            writer.stop()

@@ -102,6 +102,10 @@ class KafkaConsumer {
   /// brokers without a limit, so its handle is abandoned with its threads.
   [[nodiscard]] bool Leave(Nanos deadline, const Clock& clock);
 
+  /// The process is about to end: the destructor leaves the client's threads to that, where
+  /// destroying the client could abort the process instead.
+  void Abandon();
+
  private:
   /// What librdkafka's own threads see of this object, and may see after it is gone.
   struct Link {
@@ -133,6 +137,7 @@ class KafkaConsumer {
   std::vector<TopicPartition> read_;  ///< What is assigned to the client, so what may be taken off.
   bool committing_ = false;
   bool leaving_ = false;
+  bool abandoned_ = false;
 };
 
 }  // namespace signaldb

@@ -121,6 +121,7 @@ void KafkaReader::Run() {
         "timeout");
   }
   partitions_.clear();
+  consumer_->Abandon();
   consumer_.reset();
 }
 
