@@ -76,7 +76,7 @@ Status CommitScheduler::Admit(const DatasetId& id) {
   const std::scoped_lock lock(mutex_);
   if (closed_)
     return Fail(ErrorKind::kUnavailable, "shutting down; send again to the next process");
-  if (!known_.contains(id) && known_.size() >= options_.datasets_max) {
+  if (!stretches_.contains(id) && stretches_.size() >= options_.datasets_max) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("too many datasets; use an existing one tenant={} dataset={} limit={}",
                             id.tenant, id.dataset, options_.datasets_max));
@@ -109,7 +109,7 @@ void CommitScheduler::Add(const MessageOrigin& origin,
   for (auto& [id, message] : parts) {
     if (message.tables.empty()) continue;
     ++lane.held[origin.position];
-    known_.insert(id);
+    stretches_.try_emplace(id, 1);
     Dataset& dataset = datasets_[id];
     const bool was_empty = dataset.filling.empty();
     if (was_empty) {
@@ -129,7 +129,8 @@ void CommitScheduler::Add(const MessageOrigin& origin,
   }
 }
 
-std::optional<CommitScheduler::Due> CommitScheduler::DueOf(const Dataset& dataset,
+std::optional<CommitScheduler::Due> CommitScheduler::DueOf(const DatasetId& id,
+                                                           const Dataset& dataset,
                                                            Nanos now) const {
   if (dataset.attempting) return std::nullopt;
   if (dataset.commit != nullptr) return Due{dataset.next_attempt_at, CutReason::kAge};
@@ -139,7 +140,7 @@ std::optional<CommitScheduler::Due> CommitScheduler::DueOf(const Dataset& datase
   if (cut.bytes >= options_.bytes_max) return Due{now, CutReason::kBytes};
   if (options_.rows_max > 0 && cut.rows >= options_.rows_max) return Due{now, CutReason::kRows};
   if (cut.hours.size() > options_.partitions_max) return Due{now, CutReason::kPartitions};
-  return Due{cut.begun_at + options_.interval, CutReason::kAge};
+  return Due{cut.begun_at + options_.interval * stretches_.at(id), CutReason::kAge};
 }
 
 std::map<DatasetId, CommitScheduler::Dataset>::iterator CommitScheduler::PickDue(Nanos now,
@@ -150,7 +151,7 @@ std::map<DatasetId, CommitScheduler::Dataset>::iterator CommitScheduler::PickDue
   std::int64_t cuttable = 0;
   next_due = kNever;
   for (auto it = datasets_.begin(); it != datasets_.end(); ++it) {
-    const auto due = DueOf(it->second, now);
+    const auto due = DueOf(it->first, it->second, now);
     if (!due) continue;
     if (due->at < next_due) {
       next_due = due->at;
@@ -203,6 +204,7 @@ void CommitScheduler::AttemptDataset(std::unique_lock<std::mutex>& lock, const D
   events_.Observe("signaldb_writer_end_to_end_delay_seconds",
                   Seconds(clock_.WallNow() - dataset.commit_oldest));
   if (dataset.failures > 0) events_.Count("signaldb_writer_retry_success_total", 1);
+  NoteRaces(id, commit.lost_races());
   dataset.commit.reset();
   dataset.commit_bytes = 0;
   dataset.commit_rows = 0;
@@ -239,8 +241,20 @@ void CommitScheduler::TellLanes(std::unique_lock<std::mutex>& lock) {
   }
 }
 
+// Doubled and taken back by ones, so that writers that meet find an interval at which they seldom
+// do.
+void CommitScheduler::NoteRaces(const DatasetId& id, int lost_races) {
+  int& stretch = stretches_.at(id);
+  if (lost_races >= kLostRacesMin) {
+    stretch = std::min(stretch * 2, kStretchMax);
+  } else if (lost_races == 0) {
+    stretch = std::max(stretch - 1, 1);
+  }
+}
+
 void CommitScheduler::NoteFailure(const DatasetId& id, Dataset& dataset, const Error& error) {
   if (error.kind != ErrorKind::kCancelled) ++dataset.failures;
+  if (error.kind == ErrorKind::kConflict) NoteRaces(id, kLostRacesMin);
   dataset.last_error = fmt::format("{}: {}", ToString(error.kind), error.message);
   const Nanos wait = PaceAfter(std::max(dataset.failures, 1), options_.pace, random_);
   dataset.next_attempt_at = clock_.MonotonicNow() + wait;

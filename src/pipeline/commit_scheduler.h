@@ -6,7 +6,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -61,13 +60,21 @@ struct FlushScope {
 ///             failed    -> due later
 ///
 /// One dataset commits one cut at a time while the next one fills; a failing dataset waits its pace
-/// without holding a worker, so it does not stop the others.
+/// without holding a worker, so it does not stop the others. A dataset whose cuts lose races
+/// against other writers is cut less often, up to kStretchMax times its interval, until they win
+/// again.
 ///
 /// Owns:          the rows between durable and committed, and the order of cuts.
 /// Does not own:  the sources (OnProgress tells them), the tables (`begin`).
 /// Threads:       thread-safe.
 class CommitScheduler {
  public:
+  /// A cut that loses so many races doubles the interval of its dataset: fewer than this are won by
+  /// trying again at once.
+  static constexpr int kLostRacesMin = 2;
+  /// The widest interval of a dataset, in configured ones. A cut without a lost race takes one off.
+  static constexpr int kStretchMax = 4;
+
   /// Called, one at a time over all lanes, after messages of the lane got into the tables. After an
   /// error it is called again within seconds.
   using OnProgress = std::function<Status(const LaneProgress&)>;
@@ -148,12 +155,14 @@ class CommitScheduler {
     CutReason reason;
   };
 
-  [[nodiscard]] std::optional<Due> DueOf(const Dataset& dataset, Nanos now) const;
+  [[nodiscard]] std::optional<Due> DueOf(const DatasetId& id, const Dataset& dataset,
+                                         Nanos now) const;
   [[nodiscard]] std::map<DatasetId, Dataset>::iterator PickDue(Nanos now, CutReason& reason,
                                                                Nanos& next_due);
   void BeginCut(const DatasetId& id, Dataset& dataset, CutReason reason);
   void AttemptDataset(std::unique_lock<std::mutex>& lock, const DatasetId& id,
                       std::stop_token stop);
+  void NoteRaces(const DatasetId& id, int lost_races);
   void NoteFailure(const DatasetId& id, Dataset& dataset, const Error& error);
   void NoteCommitted(const std::vector<MessageOrigin>& messages);
   void NoteDone(Lane& lane, SourcePosition position);
@@ -176,7 +185,8 @@ class CommitScheduler {
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
   std::map<DatasetId, Dataset> datasets_;  // Those with rows.
-  std::set<DatasetId> known_;              // Those that ever brought rows.
+  // Those that ever brought rows, and how many times the interval theirs is.
+  std::map<DatasetId, int> stretches_;
   std::map<const SourceLane*, Lane> lanes_;
   Ticket last_ticket_ = 0;
   CutReason flush_reason_ = CutReason::kFlush;

@@ -87,6 +87,10 @@ class CutCommit {
   /// Tries once more. Success: every row of the cut is in its table, exactly once, durably; never
   /// called again. After an error the rows are kept for the next attempt, whatever the kind.
   [[nodiscard]] virtual Status Attempt(std::stop_token stop) = 0;
+
+  /// How often the call of Attempt that succeeded had been ready in vain because other writers'
+  /// commits came first; a call that gives up for that reason ends with kConflict.
+  [[nodiscard]] virtual int lost_races() const { return 0; }
 };
 
 using BeginCutCommit = std::function<std::unique_ptr<CutCommit>(Cut cut, CutReason reason)>;

@@ -20,6 +20,7 @@ class TableCutCommit final : public CutCommit {
       : messages_(std::move(messages)), commit_(std::move(commit)) {}
 
   Status Attempt(std::stop_token stop) override { return commit_->Attempt(std::move(stop)); }
+  int lost_races() const override { return commit_->lost_races(); }
 
  private:
   std::vector<Cut::Message> messages_;  // Hold memory for the rows until they are committed.

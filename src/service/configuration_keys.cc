@@ -101,7 +101,9 @@ constexpr auto kKeys = std::to_array<ConfigurationKey>({
     {"commit.interval",
      kDuration,
      "5s",
-     "Longest time that a row waits before it is committed, and so the freshness of the tables.",
+     "Longest time that a row waits before it is committed, and so the freshness of the tables; up "
+     "to "
+     "four times that while other writers' commits come first again and again.",
      +[](C& c) -> Nanos& { return c.commit.interval; },
      {},
      1,

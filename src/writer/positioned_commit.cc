@@ -206,6 +206,7 @@ Status PositionedCommit::Attempt(std::stop_token stop) {
   const std::string commit_id = ToString(UuidV7(with_.clock, with_.random));
   Result<CommitReport> report = with_.committer.Commit(commit_id, std::move(changes), stop);
   if (report) {
+    lost_races_ = report->lost_races;
     // The tables own the files now.
     shares_.clear();
     return {};

@@ -73,6 +73,9 @@ class PositionedCommit {
   /// identity). The rows are kept; call again, whatever the kind.
   [[nodiscard]] Status Attempt(std::stop_token stop);
 
+  /// How often the call of Attempt that succeeded had been ready in vain because others came first.
+  [[nodiscard]] int lost_races() const { return lost_races_; }
+
  private:
   struct Share {
     PositionedTable rows;
@@ -101,6 +104,7 @@ class PositionedCommit {
   std::vector<Share> shares_;
   // A commit whose outcome was never learnt may refer to our files at any later time.
   bool maybe_applied_ = false;
+  int lost_races_ = 0;
   bool files_remain_ = false;  // That could not be deleted.
 };
 

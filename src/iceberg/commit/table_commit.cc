@@ -311,7 +311,7 @@ class TableCommitter::CommitRun {
   }
 
   [[nodiscard]] CommitReport NewReport() const {
-    CommitReport report{.commit_id = commit_id_, .attempts = attempt_};
+    CommitReport report{.commit_id = commit_id_, .attempts = attempt_, .lost_races = lost_races_};
     for (const TableAppend& table : tables_) report.snapshot_ids.push_back(table.snapshot_id());
     return report;
   }
@@ -384,6 +384,7 @@ class TableCommitter::CommitRun {
   }
 
   void NoteRetry(const Error& why, Nanos waited) {
+    lost_races_ += why.kind == ErrorKind::kConflict ? 1 : 0;
     owner_.events_.Observe("signaldb_writer_retry_backoff_seconds", Seconds(waited));
     owner_.events_.Count("signaldb_writer_commit_retries_total", 1,
                          {{"reason", ToString(why.kind)}});
@@ -435,6 +436,7 @@ class TableCommitter::CommitRun {
   const std::string commit_id_;
   std::vector<TableAppend> tables_;
   int attempt_ = 0;
+  int lost_races_ = 0;
   bool maybe_applied_ = false;
   bool given_up_ = false;
 };

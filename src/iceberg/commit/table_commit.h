@@ -49,6 +49,7 @@ struct TableChange {
 struct CommitReport {
   std::string commit_id;
   int attempts = 0;
+  int lost_races = 0;  ///< Attempts in vain because others' commits came first.
   /// True if a reply was lost and the tables themselves showed that the commit was applied.
   bool found_by_looking = false;
   std::vector<std::int64_t> snapshot_ids;  ///< In the order of the changes; 0: no snapshot.

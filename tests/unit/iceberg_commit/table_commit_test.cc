@@ -228,6 +228,7 @@ TEST(TableCommitter, KeepsSnapshotIdAndManifestsOverAttempts) {
   const Result<CommitReport> report = world.Commit({TableWorld::Append("logs", {"x"})});
   ASSERT_THAT(report, IsOk());
   EXPECT_EQ(report->attempts, 3);
+  EXPECT_EQ(report->lost_races, 1) << "an outage is none";
   const TableMetadata metadata = world.Current("logs");
   EXPECT_EQ(metadata.snapshots.size(), 1U);
   const std::vector<ManifestFile> list = world.ReadList(metadata.current_snapshot()->manifest_list);

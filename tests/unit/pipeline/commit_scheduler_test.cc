@@ -42,10 +42,12 @@ class CommitSchedulerTest : public ::testing::Test {
     Status Attempt(std::stop_token) override {
       if (test_.broken.contains(cut_.dataset))
         return Fail(ErrorKind::kUnavailable, "catalog is away");
+      if (test_.given_up-- > 0) return Fail(ErrorKind::kConflict, "others won every attempt");
       test_.committed.push_back({cut_.dataset, cut_.messages.front().origin.position,
                                  cut_.messages.back().origin.position, reason_});
       return {};
     }
+    int lost_races() const override { return test_.lost_races; }
 
    private:
     CommitSchedulerTest& test_;
@@ -94,6 +96,8 @@ class CommitSchedulerTest : public ::testing::Test {
   NullEventListener events;
   MemoryBudget budget{10'000};
   std::set<DatasetId> broken;
+  int lost_races = 0;
+  int given_up = 0;
   std::vector<Committed> committed;
   std::vector<SourcePosition> trimmed;
   int trims_failing = 0;
@@ -102,6 +106,57 @@ class CommitSchedulerTest : public ::testing::Test {
   const DatasetId a{"acme", "prod"};
   const DatasetId b{"beta", "prod"};
 };
+
+TEST_F(CommitSchedulerTest, CutsLessOftenWhileCutsLoseRacesAndFindsBack) {
+  constexpr auto kInterval = std::chrono::seconds(5);
+  constexpr auto kLeast = std::chrono::milliseconds(1);
+  auto scheduler = Make({.interval = kInterval});
+  SourcePosition position = 0;
+  // How many intervals the next cut of `dataset` is awaited; it loses so many races.
+  const auto awaited = [&](const DatasetId& dataset, int races) {
+    Add(*scheduler, dataset, ++position, Message());
+    lost_races = races;
+    for (int intervals = 1; intervals < 100; ++intervals) {
+      clock.Advance(kInterval - kLeast);
+      EXPECT_FALSE(scheduler->CommitOneDue({}));
+      clock.Advance(kLeast);
+      if (scheduler->CommitOneDue({})) return intervals;
+    }
+    return 0;
+  };
+  constexpr int kSome = CommitScheduler::kLostRacesMin;
+  EXPECT_EQ(awaited(a, kSome - 1), 1);
+  EXPECT_EQ(awaited(a, kSome), 1);
+  EXPECT_EQ(awaited(a, kSome), 2);
+  EXPECT_EQ(awaited(a, kSome), CommitScheduler::kStretchMax);
+  EXPECT_EQ(awaited(a, kSome - 1), CommitScheduler::kStretchMax);
+  EXPECT_EQ(awaited(b, 0), 1) << "another dataset has an interval of its own";
+  EXPECT_EQ(awaited(a, 0), CommitScheduler::kStretchMax);
+  EXPECT_EQ(awaited(a, 0), 3);
+  EXPECT_EQ(awaited(a, 0), 2);
+  EXPECT_EQ(awaited(a, 0), 1);
+  EXPECT_EQ(awaited(a, 0), 1);
+}
+
+TEST_F(CommitSchedulerTest, CutsLessOftenAfterOthersWonEveryAttempt) {
+  constexpr auto kInterval = std::chrono::seconds(5);
+  constexpr auto kLeast = std::chrono::milliseconds(1);
+  auto scheduler = Make({.interval = kInterval, .pace = {.initial_delay = kInterval}});
+  given_up = 1;
+  lost_races = CommitScheduler::kLostRacesMin - 1;
+  Add(*scheduler, a, 1, Message());
+  clock.Advance(kInterval);
+  EXPECT_TRUE(scheduler->CommitOneDue({}));
+  ASSERT_TRUE(committed.empty());
+  Add(*scheduler, a, 2, Message());
+  clock.Advance(kInterval);
+  EXPECT_TRUE(scheduler->CommitOneDue({}));
+  ASSERT_EQ(committed.size(), 1u);
+  clock.Advance(kInterval - kLeast);
+  EXPECT_FALSE(scheduler->CommitOneDue({}));
+  clock.Advance(kLeast);
+  EXPECT_TRUE(scheduler->CommitOneDue({}));
+}
 
 TEST_F(CommitSchedulerTest, CutsADatasetWhenItsOldestMessageIsOldEnough) {
   auto scheduler = Make({.interval = std::chrono::seconds(5)});

@@ -227,6 +227,14 @@ TEST_F(PositionedCommitTest, GivesItsFilesUpWhenAZombieWasFirst) {
   EXPECT_EQ(StoredDataFiles().size(), 2u) << "the file with both rows is gone";
 }
 
+TEST_F(PositionedCommitTest, CountsTheRacesThatItLost) {
+  world.CreateTable("a");
+  world.catalog.Script({CommitFault::kConflict, CommitFault::kConflict});
+  auto cut = Cut({{"a", 1, "one"}});
+  EXPECT_THAT(cut->Attempt({}), IsOk());
+  EXPECT_EQ(cut->lost_races(), 2);
+}
+
 TEST_F(PositionedCommitTest, KeepsAWatermarkForEveryLaneOfACut) {
   const auto kafka = std::make_shared<SourceLane>("kafka/orders/0", LaneOrder::kInOrder);
   Drive(*Cut({{"a", 1, "one"}, {"a", 50, "fifty", kafka}, {"b", 51, "b", kafka}}));
