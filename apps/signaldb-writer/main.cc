@@ -1,4 +1,9 @@
+#include "adapters/object_store/s3_file_io.h"
 #include "command_line.h"
 
-// NOLINTNEXTLINE(bugprone-exception-escape): only running out of memory throws here, and ends us.
-int main(int argc, char** argv) { return signaldb::RunCommandLine(argc, argv); }
+// Outside of everything else: only calls what can be tested.
+int main(int argc, char** argv) {
+  const int exit_code = signaldb::RunCommandLine(argc, argv);
+  signaldb::S3FileIo::EndProcess();
+  return exit_code;
+}

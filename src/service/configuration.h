@@ -31,7 +31,13 @@ struct ServiceConfiguration {
   } schema;
   struct Storage {
     std::string dsn;
-    std::string warehouse;  ///< From `dsn`: "file:///absolute/path" or "memory://", no final slash.
+    /// From `dsn`: "file:///absolute/path", "s3://bucket/prefix" or "memory://", no final slash.
+    std::string warehouse;
+    std::string endpoint;  ///< These of an object store; options of `dsn` are in them.
+    std::string region;
+    bool path_style{};
+    std::string access_key_id;
+    std::string secret_access_key;
   } storage;
   struct Log {
     std::string dir;  ///< Absolute.

@@ -9,6 +9,7 @@
 
 #include "adapters/postgres/postgres_uri.h"
 #include "service/locations.h"
+#include "service/s3_dsn.h"
 
 namespace signaldb {
 namespace {
@@ -152,7 +153,16 @@ void ConfigurationAssembly::ResolveLocations(const std::string& working_director
       wrong("schema.catalog_uri", path.error().message);
     }
   }
-  if (auto warehouse = WarehouseOf(c.storage.dsn, working_directory)) {
+  if (IsS3Dsn(c.storage.dsn)) {
+    if (auto dsn = ParseS3Dsn(c.storage.dsn)) {
+      c.storage.warehouse = std::move(dsn->warehouse);
+      if (dsn->endpoint) c.storage.endpoint = std::move(*dsn->endpoint);
+      if (dsn->region) c.storage.region = std::move(*dsn->region);
+      if (dsn->path_style) c.storage.path_style = *dsn->path_style;
+    } else {
+      wrong("storage.dsn", dsn.error().message);
+    }
+  } else if (auto warehouse = WarehouseOf(c.storage.dsn, working_directory)) {
     c.storage.warehouse = std::move(*warehouse);
   } else {
     wrong("storage.dsn", warehouse.error().message);

@@ -39,9 +39,27 @@ constexpr auto kKeys = std::to_array<ConfigurationKey>({
      "Name of the catalog inside its database; other tools must use the same one.",
      +[](C& c) -> std::string& { return c.schema.catalog_name; }},
     {"storage.dsn", kText, "file:///./signaldb-data/tables",
-     "Where tables live: `file:///absolute/path` or `memory://`. A first segment that starts with "
+     "Where tables live: `file:///absolute/path`, `s3://bucket/prefix` or `memory://`. A first "
+     "segment that starts with "
      "a dot is relative to the working directory.",
      +[](C& c) -> std::string& { return c.storage.dsn; }},
+    {"storage.endpoint", kText, "",
+     "Where the object store answers, such as `https://minio.internal:9000`; empty: AWS, or what "
+     "`AWS_ENDPOINT_URL` says. Also as an option of the DSN: `s3://bucket/prefix?endpoint=...`.",
+     +[](C& c) -> std::string& { return c.storage.endpoint; }},
+    {"storage.region", kText, "",
+     "Region of the bucket; empty: what `AWS_REGION` says. Also as an option of the DSN.",
+     +[](C& c) -> std::string& { return c.storage.region; }},
+    {"storage.path_style", kBoolean, "true",
+     "Whether buckets at `storage.endpoint` are addressed by path; `false`: by host name. Also as "
+     "an option of the DSN.",
+     +[](C& c) -> bool& { return c.storage.path_style; }},
+    {"storage.access_key_id", kSecret, "",
+     "Key of the object store; empty: the standard AWS variables, files and services.",
+     +[](C& c) -> std::string& { return c.storage.access_key_id; }},
+    {"storage.secret_access_key", kSecret, "",
+     "The secret that belongs to it; best by `SIGNALDB__STORAGE__SECRET_ACCESS_KEY_FILE`.",
+     +[](C& c) -> std::string& { return c.storage.secret_access_key; }},
     {"log.dir", kPath, "signaldb-data/log",
      "Folder of the durable log. One process at a time; not on a network file system.",
      +[](C& c) -> std::string& { return c.log.dir; }},
@@ -345,11 +363,6 @@ constexpr std::string_view kTablesAreFixed = "the tables of this service have a 
 
 constexpr auto kRefused = std::to_array<RefusedKey>({
     // Parts that this build does not have.
-    {"storage.endpoint", "object stores are not supported in this build"},
-    {"storage.region", "object stores are not supported in this build"},
-    {"storage.path_style", "object stores are not supported in this build"},
-    {"storage.access_key_id", "object stores are not supported in this build"},
-    {"storage.secret_access_key", "object stores are not supported in this build"},
     {"schema.evolve", "schema evolution is not supported in this build"},
     {"otlp.profiles_enabled", "the profiles signal is not supported in this build"},
     // Keys of the Rust service's file. They are no aliases, so that nobody runs on a default

@@ -19,10 +19,7 @@ struct Foreign {
   std::string_view name;
 };
 
-constexpr auto kForeignStores = std::to_array<Foreign>({{"s3://", "S3"},
-                                                        {"s3a://", "S3"},
-                                                        {"s3n://", "S3"},
-                                                        {"gs://", "Google Cloud Storage"},
+constexpr auto kForeignStores = std::to_array<Foreign>({{"gs://", "Google Cloud Storage"},
                                                         {"abfs://", "Azure storage"},
                                                         {"abfss://", "Azure storage"}});
 constexpr auto kForeignCatalogs =
@@ -73,9 +70,10 @@ std::string AbsolutePath(std::string_view path, std::string_view working_directo
 
 Result<std::string> WarehouseOf(std::string_view dsn, std::string_view working_directory) {
   if (dsn == "memory://") return std::string(dsn);
-  SIGNALDB_TRY(RefuseForeign(dsn, kForeignStores, "file:///path or memory://"));
+  SIGNALDB_TRY(RefuseForeign(dsn, kForeignStores, "file:///path or s3://bucket/prefix"));
   if (!dsn.starts_with("file:///") || dsn.size() == kFileScheme.size() + 1) {
-    return Fail(ErrorKind::kInvalid, "expected \"file:///absolute/path\" or \"memory://\"");
+    return Fail(ErrorKind::kInvalid,
+                "expected \"file:///absolute/path\", \"s3://bucket/prefix\" or \"memory://\"");
   }
   std::string_view path = dsn.substr(kFileScheme.size());
   const bool is_relative = path.starts_with("/.");

@@ -7,10 +7,12 @@
 #include "adapters/local/local_file_io.h"
 #include "adapters/memory/memory_catalog.h"
 #include "adapters/memory/memory_file_io.h"
+#include "adapters/object_store/s3_file_io.h"
 #include "adapters/postgres/postgres_catalog.h"
 #include "adapters/postgres/postgres_uri.h"
 #include "adapters/sqlite/sqlite_catalog.h"
 #include "service/locations.h"
+#include "service/s3_dsn.h"
 #include "service/version.h"
 
 namespace signaldb {
@@ -25,7 +27,11 @@ Status OpenFilesInFlight(const ServiceConfiguration& values, FileSystem& files, 
                        values.schema.sqlite_path != ":memory:" &&
                        !values.storage.warehouse.starts_with("memory://");
   if (!durable) return {};
-  SIGNALDB_ASSIGN(const std::string root, PathOfFileLocation(values.storage.warehouse));
+  // A journal is of this machine: beside the tables if these are, else beside the log.
+  std::string root = values.log.dir;
+  if (!IsS3Dsn(values.storage.warehouse)) {
+    SIGNALDB_ASSIGN(root, PathOfFileLocation(values.storage.warehouse));
+  }
   std::string key = SqliteCatalogKey(values.schema.sqlite_path, values.schema.catalog_name);
   if (values.schema.sqlite_path.empty()) {
     SIGNALDB_ASSIGN(const PostgresTarget target, ParsePostgresUri(values.schema.catalog_uri));
@@ -53,6 +59,13 @@ Result<Storage> OpenStorage(const ServiceConfiguration& values, FileSystem& file
   Storage storage;
   if (values.storage.warehouse.starts_with("memory://")) {
     storage.io = std::make_unique<MemoryFileIo>();
+  } else if (IsS3Dsn(values.storage.warehouse)) {
+    SIGNALDB_ASSIGN(storage.io,
+                    S3FileIo::Make({.endpoint = values.storage.endpoint,
+                                    .region = values.storage.region,
+                                    .path_style = values.storage.path_style,
+                                    .access_key_id = values.storage.access_key_id,
+                                    .secret_access_key = values.storage.secret_access_key}));
   } else {
     SIGNALDB_ASSIGN(const std::string root, PathOfFileLocation(values.storage.warehouse));
     SIGNALDB_TRY(files.MakeDirs(root));

@@ -82,6 +82,11 @@ const std::map<std::string, std::string, std::less<>>& OtherValues() {
       {"schema.catalog_uri", "sqlite::memory:"},
       {"schema.catalog_name", "other"},
       {"storage.dsn", "file:///var/tables"},
+      {"storage.endpoint", "http://127.0.0.1:9000"},
+      {"storage.region", "eu-west-1"},
+      {"storage.path_style", "false"},
+      {"storage.access_key_id", "id"},
+      {"storage.secret_access_key", "hunter2"},
       {"log.dir", "/var/log"},
       {"log.segment_bytes", "32MiB"},
       {"log.bytes_max", "1GiB"},
@@ -383,8 +388,11 @@ TEST(Configuration, RefusesAFileInOneLineThatNamesPlaceKeyAndWhatWasExpected) {
       {"rest uri", "[schema]\ncatalog_uri = \"https://u:hunter2@h/d\"\n",
        "signaldb.toml:2: a REST catalog is not supported in this build, use sqlite://path"},
       {"s3", "[storage]\ndsn = \"s3://b/p/\"\n",
-       "signaldb.toml:2: S3 is not supported in this build, use file:///path or memory:// "
+       "signaldb.toml:2: expected a bucket of 3 to 63 characters of a-z 0-9 . - bucket=b "
        "key=storage.dsn"},
+      {"gs", "[storage]\ndsn = \"gs://b/p/\"\n",
+       "signaldb.toml:2: Google Cloud Storage is not supported in this build, use file:///path or "
+       "s3://bucket/prefix key=storage.dsn"},
       {"empty unknown section", "[comit]\n", "signaldb.toml:1: unknown key"},
       {"empty foreign section", "[discovery]\n", "do not know of each other key=discovery"},
       {"upstream commit interval", "[writer]\ncommit_interval = \"5s\"\n",
@@ -433,7 +441,7 @@ TEST(Configuration, TellsEveryMistakeInTheOrderOfTheSources) {
             "environment SIGNALDB__X__Y: unknown key, docs/reference/configuration.md has them all "
             "key=x.y\n"
             "command line: expected --set key=value key=foo\n"
-            "command line: S3 is not supported in this build, use file:///path or memory:// "
+            "command line: expected a bucket of 3 to 63 characters of a-z 0-9 . - bucket=b "
             "key=storage.dsn\n"
             "f.toml:7: expected room for two segments of log.segment_bytes key=log.bytes_max");
 }
@@ -532,15 +540,13 @@ TEST(Configuration, RefusesUnknownVariablesAndSettings) {
   EXPECT_THAT(LoadVariables({{"SIGNALDB__FLIGHT__LISTEN", "x"}}),
               IsErrorSaying(ErrorKind::kInvalid, "expected an IP address and a port"));
   EXPECT_EQ(LoadVariables({{"SIGNALDB__FLIGHT__LISTEN", ""}})->values.flight.listen, "");
-  EXPECT_THAT(LoadVariables({{"SIGNALDB__STORAGE__SECRET_ACCESS_KEY", "hunter2"}}),
-              IsErrorSaying(ErrorKind::kInvalid, "object stores are not supported"));
   EXPECT_THAT(LoadSettings({"commit.interval"}),
               IsErrorSaying(ErrorKind::kInvalid, "expected --set key=value"));
   EXPECT_THAT(LoadSettings({"commit.intervals=1s"}),
               IsErrorSaying(ErrorKind::kInvalid, "command line: unknown key, did you mean"));
 }
 
-TEST(Configuration, ReadsTheProductionFileOfTheSpecificationAndNamesWhatThisBuildLacks) {
+TEST(Configuration, ReadsTheProductionFileOfTheSpecification) {
   const std::string production =
       "# signaldb.toml - Production configuration\n"
       "[schema]\n"
@@ -551,13 +557,7 @@ TEST(Configuration, ReadsTheProductionFileOfTheSpecificationAndNamesWhatThisBuil
       "dsn = \"s3://my-data-bucket/iceberg-tables/\"\n"
       "\n"
       "# Performance optimizations are automatic but can be tuned via API\n";
-  EXPECT_THAT(
-      LoadToml(production),
-      IsErrorSaying(ErrorKind::kInvalid, "signaldb.toml:7: S3 is not supported in this build"));
-  ConfigurationSources sources = Sources();
-  sources.file = {"signaldb.toml", production};
-  sources.settings = {"storage.dsn=memory://"};
-  const auto loaded = LoadConfiguration(sources);
+  const auto loaded = LoadToml(production);
   ASSERT_THAT(loaded, IsOk());
   EXPECT_EQ(loaded->values.schema.sqlite_path, "");
   EXPECT_THAT(ShowAsToml(loaded->shown),
