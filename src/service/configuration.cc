@@ -409,6 +409,40 @@ std::string ShowAsToml(const std::vector<ConfigurationValue>& shown) {
   return out;
 }
 
+std::string RedactServers(std::string_view list) {
+  const auto is_host = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view(".-_[]:").contains(c);
+  };
+  const bool has_users = list.contains('@');
+  std::string shown;
+  for (bool more = true; more;) {
+    std::string_view server = list.substr(0, list.find(','));
+    more = server.size() < list.size();
+    list.remove_prefix(std::min(server.size() + 1, list.size()));
+    while (server.starts_with(' ')) server.remove_prefix(1);
+    if (!shown.empty()) shown += ',';
+    const std::size_t scheme_end = server.find("://");
+    if (scheme_end != server.npos) {
+      shown += server.substr(0, scheme_end + 3);
+      server.remove_prefix(scheme_end + 3);
+    }
+    const std::size_t at = server.rfind('@');
+    if (at != server.npos) {
+      shown += "***@";
+      server.remove_prefix(at + 1);
+    }
+    // A comma in a password makes parts that look like servers: with users about, only a name and
+    // the digits of a port are shown.
+    const std::size_t colon = server.rfind(':');
+    const bool port =
+        colon == server.npos ||
+        std::ranges::all_of(server.substr(colon + 1), [](char c) { return c >= '0' && c <= '9'; });
+    shown += !has_users || (port && std::ranges::all_of(server, is_host)) ? server : "***";
+  }
+  return shown;
+}
+
 std::string Redact(std::string_view text) {
   std::string redacted(text);
   RedactUserInfo(redacted);

@@ -157,4 +157,8 @@ inline constexpr std::size_t kConfigurationFileBytesMax = 1U << 20;
 /// `text` with the password of every URI in it, and every option named like a secret, as `***`.
 [[nodiscard]] std::string Redact(std::string_view text);
 
+/// A list of servers, separated by commas, without who we are to them: of each the scheme, host and
+/// port; `***` stands for what is none of these.
+[[nodiscard]] std::string RedactServers(std::string_view list);
+
 }  // namespace signaldb

@@ -495,7 +495,12 @@ class Builder {
       SIGNALDB_TRY(SetFromText(
           row.key, relative ? AbsolutePath(value.text, working_directory_) : value.text, into_));
       const bool hidden = row.key.type == kSecret && !value.text.empty();
-      shown_.push_back({key, hidden ? "***" : Redact(value.text), value.origin});
+      const bool servers = *leaf == "url" || *leaf == "brokers";
+      shown_.push_back({key,
+                        hidden    ? "***"
+                        : servers ? RedactServers(value.text)
+                                  : Redact(value.text),
+                        value.origin});
     }
     return {};
   }

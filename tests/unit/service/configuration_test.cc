@@ -628,6 +628,22 @@ TEST(Configuration, ShowsNoSecret) {
   EXPECT_THAT(ShowAsToml(with_key->shown), Not(HasSubstr("hunter2")));
 }
 
+TEST(Configuration, ShowsServersWithoutWhoWeAreToThem) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"nats://h1:4222,nats://h2:4222", "nats://h1:4222,nats://h2:4222"},
+      {"nats://hunter2@h:4222", "nats://***@h:4222"},
+      {"nats://hunter2@h:4222,nats://u:hunter3@h2:1", "nats://***@h:4222,nats://***@h2:1"},
+      {"tls://hunter2@h:4222, nats://hunter3@h2:1", "tls://***@h:4222,nats://***@h2:1"},
+      {"u:hunter1@h:4222", "***@h:4222"},
+      {"nats://u1:hunter1@h1:4222,nats://u2:p@hunter2@h2", "nats://***@h1:4222,nats://***@h2"},
+      {"nats://u:hunter,hunter2@h:1", "nats://***,***@h:1"},
+      {"h1:4222,nats://u2:hunter2@h2:4222", "h1:4222,nats://***@h2:4222"},
+      {"kafka-1:9092,[::1]:9092", "kafka-1:9092,[::1]:9092"},
+      {"", ""},
+  };
+  for (const auto& [list, shown] : cases) EXPECT_EQ(RedactServers(list), shown) << list;
+}
+
 TEST(Configuration, ReferenceIsTheOneInTheDocumentation) {
   std::ifstream file(SIGNALDB_SOURCE_DIR "/docs/reference/configuration.md");
   std::stringstream text;
