@@ -52,7 +52,8 @@ class KafkaProcess:
         self.log = open(self.folder / "kafka.log", "ab")
         self.process = None
         self._admin = None
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # One that begins with a dash would pass for an option.
+        cluster = "S" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
         subprocess.run([*JAVA, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.properties], check=True,
                        stdout=self.log, stderr=self.log)
 
