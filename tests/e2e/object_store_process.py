@@ -5,13 +5,13 @@ import os
 import pathlib
 import random
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 
 import pyarrow.fs
+from writer_process import hold_port
 
 BUCKET = "warehouse"
 KEY, SECRET = "testkey", "testsecret"
@@ -21,10 +21,8 @@ GRPC_OFFSET = 10_000  # Each of the server's ports has a second one this far abo
 
 def free_port_pair():
     while True:
-        port = random.randrange(20_000, 50_000)
-        with contextlib.suppress(OSError), socket.socket() as one, socket.socket() as other:
-            one.bind(("127.0.0.1", port))
-            other.bind(("127.0.0.1", port + GRPC_OFFSET))
+        port = random.randrange(10_000, 22_000)
+        if hold_port(port) and hold_port(port + GRPC_OFFSET):
             return port
 
 

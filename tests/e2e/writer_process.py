@@ -1,12 +1,14 @@
 """Starts, kills and stops the real signaldb-writer binary, and reads its tables with PyIceberg."""
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import random
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections import Counter
 
@@ -19,12 +21,28 @@ READY_SECONDS = 60
 STOP_SECONDS = 60
 
 
+PORT_LOCKS = pathlib.Path(tempfile.gettempdir()) / "signaldb-test-ports"
+_held_ports = []
+
+
+def hold_port(port):
+    """Whether the port is free, and ours until this process ends: what listens on it may be restarted meanwhile."""
+    PORT_LOCKS.mkdir(exist_ok=True)
+    lock = open(PORT_LOCKS / str(port), "w")
+    with contextlib.suppress(OSError), socket.socket() as probe:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        probe.bind(("127.0.0.1", port))
+        _held_ports.append(lock)
+        return True
+    lock.close()
+    return False
+
+
 def free_port():
     """Below those that the system gives to outgoing connections: else one of them may take it before it is listened on."""
     while True:
         port = random.SystemRandom().randint(10_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+        if hold_port(port):
             return port
 
 
