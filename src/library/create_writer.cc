@@ -15,14 +15,6 @@ namespace signaldb {
 
 namespace {
 
-std::optional<TableKind> TelemetryKind(std::string_view table) {
-  for (std::size_t i = 0; i < kTableKinds; ++i) {
-    const auto kind = static_cast<TableKind>(i);
-    if (DefinitionOf(kind).name == table) return kind;
-  }
-  return std::nullopt;
-}
-
 Result<TableIdentifier> IdentifierOf(std::string_view tenant, std::string_view dataset,
                                      std::string_view table) {
   for (const std::string_view name : {tenant, dataset, table}) {
@@ -78,10 +70,10 @@ Result<std::unique_ptr<IcebergTableWriter>> OpenWriter(const Configuration& conf
   SIGNALDB_ASSIGN(auto parts,
                   OpenParts(config, std::move(object_store), std::move(identifier), change));
   const TableIdentifier& table = parts->table;
-  if (const std::optional<TableKind> kind = TelemetryKind(table.name)) {
+  if (const TableDefinition* ours = FindDefinition(table.name)) {
     SIGNALDB_ASSIGN(
         const NewTable definition,
-        MakeTelemetryTable({table.levels[0], table.levels[1]}, *kind,
+        MakeTelemetryTable({table.levels[0], table.levels[1]}, ours->kind,
                            {.warehouse = parts->store->warehouse(), .properties = {}}, "", 0));
     SIGNALDB_TRY(parts->committer->LoadOrCreate(parts->table, definition));
   } else {

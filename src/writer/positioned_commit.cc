@@ -13,14 +13,16 @@ namespace {
 
 constexpr std::string_view kModule = "writer";
 
+using Coverages = std::map<const SourceLane*, Coverage, ByKey>;
+
 double Seconds(Nanos t) { return std::chrono::duration<double>(t).count(); }
 
 // What each lane has in a table, as its watermark shows it once the messages are in.
 //
 // In order, one range whatever the gaps: what lies between the messages of a cut has no rows for
 // its tables. Were they all listed, a busy neighbour would make every later metadata file longer.
-std::map<const SourceLane*, Coverage, ByKey> RangesOf(const std::vector<PositionedRows>& messages) {
-  std::map<const SourceLane*, Coverage, ByKey> ranges;
+Coverages RangesOf(const std::vector<PositionedRows>& messages) {
+  Coverages ranges;
   for (const PositionedRows& message : messages) {
     std::vector<PositionRange>& above = ranges[message.lane.get()].above;
     if (message.lane->order() == LaneOrder::kInOrder && !above.empty()) {
@@ -39,6 +41,19 @@ std::map<const SourceLane*, Coverage, ByKey> RangesOf(const std::vector<Position
     coverage = std::move(merged);
   }
   return ranges;
+}
+
+// What `table` covers of each lane that has messages here.
+Result<Coverages> CoveragesIn(const TableMetadata& table,
+                              const std::vector<PositionedRows>& messages) {
+  Coverages coverages;
+  for (const PositionedRows& message : messages) {
+    const SourceLane* lane = message.lane.get();
+    if (coverages.contains(lane)) continue;
+    SIGNALDB_ASSIGN(Coverage coverage, CoverageIn(*lane, table));
+    coverages.emplace(lane, std::move(coverage));
+  }
+  return coverages;
 }
 
 std::string RangesText(const std::vector<PositionedRows>& messages) {
@@ -90,12 +105,7 @@ Result<LoadedTable> PositionedCommit::Load(const PositionedTable& table,
 
 Status PositionedCommit::DropCovered(Share& share, const TableMetadata& metadata) {
   std::vector<PositionedRows>& messages = share.rows.messages;
-  Coverages coverages;
-  for (const PositionedRows& message : messages) {
-    if (coverages.contains(message.lane.get())) continue;
-    SIGNALDB_ASSIGN(Coverage coverage, CoverageIn(*message.lane, metadata));
-    coverages.emplace(message.lane.get(), std::move(coverage));
-  }
+  SIGNALDB_ASSIGN(const Coverages coverages, CoveragesIn(metadata, messages));
   const auto covered = [&](const PositionedRows& message) {
     return coverages.at(message.lane.get()).Covers(message.position);
   };
@@ -148,19 +158,13 @@ Status PositionedCommit::Prepare(Share& share, const std::stop_token& stop) {
 
 Result<Properties> PositionedCommit::WatermarksOn(const TableMetadata& base,
                                                   const PositionedTable& rows) const {
-  Coverages coverages;
+  SIGNALDB_ASSIGN(Coverages coverages, CoveragesIn(base, rows.messages));
   for (const PositionedRows& message : rows.messages) {
-    const SourceLane* lane = message.lane.get();
-    auto found = coverages.find(lane);
-    if (found == coverages.end()) {
-      SIGNALDB_ASSIGN(Coverage coverage, CoverageIn(*lane, base));
-      found = coverages.emplace(lane, std::move(coverage)).first;
-    }
-    if (!found->second.Covers(message.position)) continue;
+    if (!coverages.at(message.lane.get()).Covers(message.position)) continue;
     return Fail(ErrorKind::kConflict,
                 fmt::format("position is in the table already; looking again table={} source={} "
                             "position={}",
-                            rows.table.ToText(), lane->key(), message.position));
+                            rows.table.ToText(), message.lane->key(), message.position));
   }
   Properties watermarks;
   const Coverages added = RangesOf(rows.messages);

@@ -86,8 +86,6 @@ class PositionedCommit {
     bool encoded = false;
   };
 
-  using Coverages = std::map<const SourceLane*, Coverage, ByKey>;
-
   [[nodiscard]] Status Prepare(Share& share, const std::stop_token& stop);
   [[nodiscard]] Result<LoadedTable> Load(const PositionedTable& table, const std::stop_token& stop);
   [[nodiscard]] Status DropCovered(Share& share, const TableMetadata& metadata);
