@@ -8,7 +8,7 @@ from collections import Counter
 
 import requests
 from telemetry_requests import SIGNALS, Requests
-from writer_process import Writer
+from writer_process import Writer, assert_exactly_once
 
 ROUNDS = int(os.environ.get("SIGNALDB_CRASH_ROUNDS", "25"))
 SEED = int(os.environ.get("SIGNALDB_SEED", time.time_ns() % 1_000_000))
@@ -33,8 +33,7 @@ class Client(threading.Thread):
     def send(self, path, body, ids):
         self.attempts.update(ids)
         try:
-            reply = requests.post(f"http://{self.writer.http}{path}", data=body, timeout=10,
-                                  headers={"Content-Type": "application/x-protobuf"})
+            reply = self.writer.post(path, body, timeout=10)
         except requests.RequestException:
             return False
         assert reply.status_code in (200, 503), reply.text
@@ -66,17 +65,7 @@ def test_every_acknowledged_record_is_there_once_after_random_kills(tmp_path):
     writer.flush()
     stored = writer.record_ids()
     writer.stop()
-
-    attempts, acknowledged = Counter(), set()
-    for client in clients:
-        attempts.update(client.attempts)
-        acknowledged |= client.acknowledged
-    print(f"acknowledged={len(acknowledged)} stored={stored.total()} resent={sum(n > 1 for n in attempts.values())}")
-    assert len(acknowledged) > 0
-    assert not [i for i in acknowledged if stored[i] == 0], "acknowledged records are lost"
-    assert not [i for i in stored if i not in attempts], "records appeared that nobody sent"
-    doubled = {i: n for i, n in stored.items() if n > attempts[i]}
-    assert not doubled, f"records doubled that were sent once: {list(doubled.items())[:5]}"
+    assert_exactly_once(clients, stored)
 
 
 def test_a_kill_between_acknowledgement_and_commit_loses_nothing(tmp_path):
@@ -85,11 +74,7 @@ def test_a_kill_between_acknowledgement_and_commit_loses_nothing(tmp_path):
     sent = []
     with writer:
         for signal in SIGNALS:
-            path, body, ids = supply.next(signal)
-            reply = requests.post(f"http://{writer.http}{path}", data=body,
-                                  headers={"Content-Type": "application/x-protobuf"}, timeout=10)
-            assert reply.status_code == 200
-            sent += ids
+            sent += writer.send(supply, signal=signal)
         assert writer.record_ids() == Counter()
         writer.kill()
         writer.start()
@@ -104,14 +89,11 @@ def test_a_kill_between_acknowledgement_and_commit_loses_nothing(tmp_path):
 
 def test_a_limit_lowered_after_a_crash_rejects_nothing_that_was_acknowledged(tmp_path):
     writer = Writer(tmp_path, commit__interval="1h")
-    path, body, ids = Requests("before-the-limit").next("logs")
     with writer:
-        reply = requests.post(f"http://{writer.http}{path}", data=body,
-                              headers={"Content-Type": "application/x-protobuf"}, timeout=10)
-        assert reply.status_code == 200
+        sent = writer.send(Requests("before-the-limit"))
         writer.kill()
         writer.settings |= {"ingest.attributes_max": 1, "ingest.records_max": 1, "ingest.depth_max": 1}
         writer.start()
         writer.flush()
-        assert writer.record_ids() == Counter(ids)
+        assert writer.record_ids() == Counter(sent)
         writer.stop()

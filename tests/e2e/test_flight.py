@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
 from wire_puts import SCHEMAS, TEXT, Client, Puts, flight_messages, raw_put, required, zstd_put
-from writer_process import Writer
+from writer_process import Writer, assert_exactly_once
 
 ROUNDS = int(os.environ.get("SIGNALDB_CRASH_ROUNDS", "25")) // 2
 SEED = int(os.environ.get("SIGNALDB_SEED", time.time_ns() % 1_000_000))
@@ -293,14 +293,4 @@ def test_every_acknowledged_record_is_there_once_after_random_kills(tmp_path):
     writer.flush()
     stored = writer.record_ids()
     writer.stop()
-
-    attempts, acknowledged = Counter(), set()
-    for sender in senders:
-        attempts.update(sender.attempts)
-        acknowledged |= sender.acknowledged
-    print(f"acknowledged={len(acknowledged)} stored={stored.total()} resent={sum(n > 1 for n in attempts.values())}")
-    assert len(acknowledged) > 0
-    assert not [i for i in acknowledged if stored[i] == 0], "acknowledged records are lost"
-    assert not [i for i in stored if i not in attempts], "records appeared that nobody sent"
-    doubled = {i: n for i, n in stored.items() if n > attempts[i]}
-    assert not doubled, f"records doubled that were sent once: {list(doubled.items())[:5]}"
+    assert_exactly_once(senders, stored)

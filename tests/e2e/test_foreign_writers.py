@@ -4,18 +4,8 @@ import threading
 from collections import Counter
 
 import pyarrow as pa
-import requests
 from telemetry_requests import Requests
 from writer_process import Writer
-
-HEADERS = {"Content-Type": "application/x-protobuf"}
-
-
-def send(writer, supply, records=20):
-    path, body, ids = supply.next("logs", records)
-    reply = requests.post(f"http://{writer.http}{path}", data=body, headers=HEADERS, timeout=10)
-    assert reply.status_code == 200, reply.text
-    return ids
 
 
 def foreign_rows(table, bodies):
@@ -28,14 +18,14 @@ def foreign_rows(table, bodies):
 def test_a_foreign_append_between_two_commits_harms_neither(tmp_path):
     with Writer(tmp_path) as writer:
         supply = Requests("ours")
-        sent = send(writer, supply)
+        sent = writer.send(supply)
         writer.flush()
         for number in range(3):
             table = writer.table("logs")
             theirs = [f"theirs-{number}-{i}" for i in range(5)]
             table.append(foreign_rows(table, theirs))
             sent += theirs
-            sent += send(writer, supply)
+            sent += writer.send(supply)
             writer.flush()
         assert writer.record_ids() == Counter(sent)
         writer.stop()
@@ -44,7 +34,7 @@ def test_a_foreign_append_between_two_commits_harms_neither(tmp_path):
 def test_foreign_appends_while_we_commit_wedge_nobody(tmp_path):
     with Writer(tmp_path, commit__interval="50ms") as writer:
         supply = Requests("ours")
-        sent = send(writer, supply)
+        sent = writer.send(supply)
         writer.flush()
         theirs, stop = [], threading.Event()
 
@@ -60,7 +50,7 @@ def test_foreign_appends_while_we_commit_wedge_nobody(tmp_path):
         foreigner = threading.Thread(target=append_for_ever)
         foreigner.start()
         for _ in range(40):
-            sent += send(writer, supply)
+            sent += writer.send(supply)
         stop.set()
         foreigner.join()
         writer.flush()

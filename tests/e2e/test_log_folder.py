@@ -1,20 +1,11 @@
 """Log folders that are copied, put back, run twice, taken away, or given to another catalog: nothing acknowledged is lost or doubled."""
 
 import shutil
-import time
 from collections import Counter
 
 import pytest
-import requests
 from telemetry_requests import SIGNALS, Requests
-from writer_process import Writer
-
-NOTICE_SECONDS = 20
-
-
-def post(writer, path, body):
-    return requests.post(f"http://{writer.http}{path}", data=body, timeout=10,
-                         headers={"Content-Type": "application/x-protobuf"})
+from writer_process import Writer, wait_for
 
 
 def send(writer, supply, rounds=3):
@@ -22,20 +13,8 @@ def send(writer, supply, rounds=3):
     sent = Counter()
     for _ in range(rounds):
         for name in SIGNALS:
-            path, body, ids = supply.next(name)
-            reply = post(writer, path, body)
-            assert reply.status_code == 200, reply.text
-            sent.update(ids)
+            sent.update(writer.send(supply, signal=name))
     return sent
-
-
-def wait_for(check, message):
-    deadline = time.monotonic() + NOTICE_SECONDS
-    while time.monotonic() < deadline:
-        if check():
-            return
-        time.sleep(0.05)
-    raise AssertionError(message)
 
 
 def put_back_as_new_files(copy, log):
@@ -143,16 +122,16 @@ def test_a_log_folder_taken_away_while_running_is_noticed_and_loses_nothing(tmp_
         elif fate == "replaced by a copy":
             shutil.copytree(tmp_path / "copy", log)
         path, body, ids = supply.next("logs")
-        reply = post(writer, path, body)
+        reply = writer.post(path, body)
         assert reply.status_code == 503, "an acknowledgement would be worth nothing"
-        wait_for(lambda: requests.get(f"http://{writer.admin}/readyz", timeout=5).status_code == 503, "still ready")
-        assert "removed or replaced" in requests.get(f"http://{writer.admin}/readyz", timeout=5).text
+        wait_for(lambda: writer.readiness()[0] == 503, message="still ready")
+        assert "removed or replaced" in writer.readiness()[1]
         assert f"{log}/lock" in writer.log_tail()
         # What it had taken in is in its memory, and goes to the tables.
         writer.stop()
         assert writer.record_ids() == sent
         writer.start()
-        assert post(writer, path, body).status_code == 200
+        assert writer.post(path, body).status_code == 200
         writer.stop()
         assert writer.record_ids() == sent + Counter(ids)
 
@@ -163,7 +142,7 @@ def test_a_log_folder_put_back_while_running_is_used_again(tmp_path):
     with writer:
         sent = send(writer, supply)
         log.rename(tmp_path / "away")
-        wait_for(lambda: requests.get(f"http://{writer.admin}/readyz", timeout=5).status_code == 503, "still ready")
+        wait_for(lambda: writer.readiness()[0] == 503, message="still ready")
         (tmp_path / "away").rename(log)
         writer.wait_ready()
         sent += send(writer, supply)
@@ -171,10 +150,9 @@ def test_a_log_folder_put_back_while_running_is_used_again(tmp_path):
         assert writer.record_ids() == sent
 
 
-def exit_code(writer, code):
+def start_fails(writer, code):
     writer.start(wait=False)
-    assert writer.process.wait(timeout=30) == code, writer.log_tail()
-    writer._gone()
+    writer.wait_exit(code)
 
 
 def test_a_log_with_records_is_not_committed_into_another_catalog(tmp_path):
@@ -188,7 +166,7 @@ def test_a_log_with_records_is_not_committed_into_another_catalog(tmp_path):
                   {"schema.catalog_name": "other"}, {"storage.dsn": f"file://{tmp_path}/other"},
                   {"schema.catalog_uri": "sqlite::memory:"}):
         writer.settings = own | wrong
-        exit_code(writer, 2)
+        start_fails(writer, 2)
         text = writer.log_tail()
         assert "holds records for other tables" in text
         assert f"sqlite://{writer.data}/catalog.db" in text, "the old one"

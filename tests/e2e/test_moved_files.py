@@ -5,17 +5,17 @@ import shutil
 import pytest
 import requests
 from telemetry_requests import Requests
-from test_log_folder import exit_code, send
+from test_log_folder import send, start_fails
 from writer_process import Writer
 
 
 def flush_fails(writer, *texts):
     reply = requests.post(f"http://{writer.admin}/flush?timeout=2s", timeout=30)
     assert reply.status_code == 503, reply.text
-    ready = requests.get(f"http://{writer.admin}/readyz", timeout=10)
-    assert ready.status_code == 503
+    status, why = writer.readiness()
+    assert status == 503
     for text in texts:
-        assert text in reply.text and text in ready.text
+        assert text in reply.text and text in why
 
 
 @pytest.mark.parametrize("replaced", [False, True])
@@ -98,7 +98,7 @@ def test_places_in_one_another_are_refused_and_harm_nothing(tmp_path):
             ({"log.dir": f"{tables}/log"}, 2, ["must not be in one another's folder", str(tables)]),
             ({"schema.catalog_uri": f"sqlite://{no_database}"}, 1, ["no database", str(no_database)])):
         writer.settings = own | wrong
-        exit_code(writer, code)
+        start_fails(writer, code)
         for text in texts:
             assert text in writer.log_tail(1500), (wrong, text)
     assert no_database.read_text() == "not a database " * 100

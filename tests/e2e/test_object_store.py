@@ -8,10 +8,7 @@ import requests
 from object_store_process import BUCKET, KEY, SECRET, ObjectStoreProcess
 from pyiceberg.catalog.sql import SqlCatalog
 from telemetry_requests import Requests
-from writer_process import Writer
-
-HEADERS = {"Content-Type": "application/x-protobuf"}
-WAIT_SECONDS = 60
+from writer_process import Writer, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -30,34 +27,11 @@ class StoreWriter(Writer):
         return SqlCatalog("signaldb", uri=f"sqlite:///{self.data}/catalog.db", **self.store.python_properties)
 
 
-def send(writer, supply, records=20):
-    """The ids of a request, sent until it was acknowledged."""
-    path, body, ids = supply.next("logs", records)
-    deadline = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            if requests.post(f"http://{writer.http}{path}", data=body, headers=HEADERS, timeout=20).status_code == 200:
-                return ids
-        except requests.RequestException:
-            pass
-        time.sleep(0.05)
-    raise AssertionError(f"never acknowledged: {writer.log_tail()}")
-
-
-def flush_at_last(writer):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < deadline:
-        if requests.post(f"http://{writer.admin}/flush?timeout=10s", timeout=30).status_code == 200:
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"no flush succeeded: {writer.log_tail()}")
-
-
 def test_rows_arrive_under_locations_that_every_engine_reads(tmp_path, store):
     with StoreWriter(tmp_path, store, "plain/tables") as writer:
         supply, sent = Requests("plain"), []
         for _ in range(5):
-            sent += send(writer, supply)
+            sent += writer.send(supply)
         writer.flush()
         table = writer.table("logs")
         assert table.metadata_location.startswith(f"s3://{BUCKET}/plain/tables/default/default/logs/metadata/")
@@ -73,11 +47,11 @@ def test_a_killed_writer_loses_and_doubles_nothing(tmp_path, store):
         supply, sent = Requests("killed"), []
         for round_ in range(6):
             for _ in range(5):
-                sent += send(writer, supply)
+                sent += writer.send(supply)
             time.sleep(0.03 * round_)
             writer.kill()
             writer.start()
-        flush_at_last(writer)
+        writer.flush_at_last()
         assert writer.record_ids() == Counter(sent)
         writer.stop()
 
@@ -85,17 +59,14 @@ def test_a_killed_writer_loses_and_doubles_nothing(tmp_path, store):
 def test_a_store_that_goes_away_is_waited_for(tmp_path):
     with ObjectStoreProcess() as own, StoreWriter(tmp_path, own, "away", commit__interval="50ms") as writer:
         supply = Requests("away")
-        sent = send(writer, supply)
-        flush_at_last(writer)
+        sent = writer.send(supply)
+        writer.flush_at_last()
         own.kill()
         for _ in range(5):
-            sent += send(writer, supply)  # Into the log: no request waits for the store.
-        deadline = time.monotonic() + WAIT_SECONDS
-        while requests.get(f"http://{writer.admin}/readyz", timeout=10).status_code == 200:
-            assert time.monotonic() < deadline, "ready without a store"
-            time.sleep(0.1)
+            sent += writer.send(supply)  # Into the log: no request waits for the store.
+        wait_for(lambda: writer.readiness()[0] == 503, message="ready without a store")
         own.start()
-        flush_at_last(writer)
+        writer.flush_at_last()
         assert writer.record_ids() == Counter(sent)
         writer.stop()
 
@@ -106,15 +77,12 @@ def test_a_wrong_key_is_said_and_loses_nothing(tmp_path, store):
         writer.kill()
         writer.settings["storage.secret_access_key"] = "no-such-secret"
         writer.start(wait=False)
-        sent = send(writer, supply)
-        deadline = time.monotonic() + WAIT_SECONDS
-        while "tenant=default" not in requests.get(f"http://{writer.admin}/readyz", timeout=10).text:
-            assert time.monotonic() < deadline, writer.log_tail()
-            time.sleep(0.1)
+        sent = wait_for(lambda: writer.send(supply))
+        wait_for(lambda: "tenant=default" in writer.readiness()[1])
         assert "no-such-secret" not in writer.log_tail(100_000)
         writer.kill()
         writer.settings["storage.secret_access_key"] = SECRET
         writer.start()
-        flush_at_last(writer)
+        writer.flush_at_last()
         assert writer.record_ids() == Counter(sent)
         writer.stop()

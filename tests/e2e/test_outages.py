@@ -15,45 +15,7 @@ import pytest
 import requests
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
 from telemetry_requests import Requests
-from writer_process import BINARY, Writer
-
-HEADERS = {"Content-Type": "application/x-protobuf"}
-RECOVERY_SECONDS = 40
-
-
-def post(writer, body, path="/v1/logs", timeout=20, **headers):
-    return requests.post(f"http://{writer.http}{path}", data=body, headers={**HEADERS, **headers}, timeout=timeout)
-
-
-def send(writer, supply, records=20, dataset=None):
-    """The ids of a request that was acknowledged; None if the writer asked to retry."""
-    path, body, ids = supply.next("logs", records)
-    reply = post(writer, body, path, **({"X-Tenant-Id": dataset} if dataset else {}))
-    if reply.status_code == 200:
-        return ids
-    assert reply.status_code == 503, reply.text
-    assert int(reply.headers["Retry-After"]) >= 1
-    return None
-
-
-def readiness(writer):
-    reply = requests.get(f"http://{writer.admin}/readyz", timeout=10)
-    return reply.status_code, reply.text
-
-
-def wait_for(what, seconds=RECOVERY_SECONDS, message="it did not happen"):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with contextlib.suppress(requests.RequestException):
-            if result := what():
-                return result
-        time.sleep(0.05)
-    raise AssertionError(f"{message} within {seconds} s")
-
-
-def flush_at_last(writer):
-    wait_for(lambda: requests.post(f"http://{writer.admin}/flush?timeout=5s", timeout=20).status_code == 200,
-             message=f"no flush succeeded: {writer.log_tail()}")
+from writer_process import BINARY, Writer, wait_for
 
 
 def alive(writer):
@@ -86,18 +48,18 @@ def small_disk(folder, size):
 def test_a_locked_catalog_is_waited_for(tmp_path):
     with Writer(tmp_path, commit__interval="100ms", catalog_pool__connection_timeout_ms="200") as writer:
         supply = Requests("locked")
-        sent = send(writer, supply)
+        sent = writer.send(supply)
         writer.flush()
         with locked_catalog(writer):
             for _ in range(20):
-                sent += send(writer, supply)
-            status, why = wait_for(lambda: readiness(writer) if readiness(writer)[0] == 503 else None,
+                sent += writer.send(supply)
+            status, why = wait_for(lambda: writer.readiness() if writer.readiness()[0] == 503 else None,
                                    message="the outage was never reported")
             assert "commits" in why and "locked" in why
             assert alive(writer)
-            sent += send(writer, supply)
-        flush_at_last(writer)
-        assert readiness(writer)[0] == 200
+            sent += writer.send(supply)
+        writer.flush_at_last()
+        assert writer.readiness()[0] == 200
         assert writer.record_ids() == Counter(sent)
         writer.stop()
 
@@ -105,11 +67,11 @@ def test_a_locked_catalog_is_waited_for(tmp_path):
 def test_a_stop_during_a_catalog_outage_is_quick_and_loses_nothing(tmp_path):
     with Writer(tmp_path, commit__interval="50ms", shutdown__deadline="2s") as writer:
         supply = Requests("stopped")
-        sent = send(writer, supply)
+        sent = writer.send(supply)
         writer.flush()
         with locked_catalog(writer):
             for _ in range(10):
-                sent += send(writer, supply)
+                sent += writer.send(supply)
             time.sleep(0.3)
             begun = time.monotonic()
             writer.stop()
@@ -124,7 +86,7 @@ def test_a_stop_during_a_catalog_outage_is_quick_and_loses_nothing(tmp_path):
 def test_a_flush_that_waits_does_not_hold_up_a_stop(tmp_path):
     with Writer(tmp_path, commit__interval="50ms", shutdown__deadline="1s",
                 catalog_pool__connection_timeout_ms="200") as writer:
-        sent = send(writer, Requests("flush"))
+        sent = writer.send(Requests("flush"))
         with locked_catalog(writer):
             flush = subprocess.Popen(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST",
                                       f"http://{writer.admin}/flush?timeout=300s"], stdout=subprocess.PIPE)
@@ -142,11 +104,11 @@ def test_a_flush_that_waits_does_not_hold_up_a_stop(tmp_path):
 def test_a_stop_during_recovery_exits_0(tmp_path):
     with Writer(tmp_path, commit__interval="1h", catalog_pool__connection_timeout_ms="300") as writer:
         supply = Requests("recovery")
-        sent = send(writer, supply)
+        sent = writer.send(supply)
         writer.kill()
         with locked_catalog(writer):
             writer.start(wait=False)
-            wait_for(lambda: writer.process.poll() is not None or readiness(writer)[0] == 503, seconds=15)
+            wait_for(lambda: writer.process.poll() is not None or writer.readiness()[0] == 503)
             if writer.process.poll() is None:
                 writer.stop()
             else:
@@ -155,10 +117,8 @@ def test_a_stop_during_recovery_exits_0(tmp_path):
             writer.start(wait=False)
             time.sleep(pause)
             writer.process.send_signal(signal.SIGTERM)
-            code = writer.process.wait(timeout=30)
-            writer._gone()
             # Before the program has blocked the signal, the kernel ends it.
-            assert code in (0, -signal.SIGTERM), writer.log_tail()
+            writer.wait_exit(0, -signal.SIGTERM)
         writer.start()
         writer.flush()
         assert writer.record_ids() == Counter(sent)
@@ -169,7 +129,7 @@ def send_until_refused(writer, supply, records, requests_max, otherwise):
     """Sends until more than five requests were refused; what was acknowledged."""
     sent, refused = [], 0
     for _ in range(requests_max):
-        ids = send(writer, supply, records)
+        ids = writer.send(supply, records)
         sent += ids or []
         refused += ids is None
         if refused > 5:
@@ -182,7 +142,7 @@ def test_a_full_log_asks_to_retry_and_empties_itself(tmp_path):
     with Writer(tmp_path, commit__interval="50ms", catalog_pool__connection_timeout_ms="100",
                 log__bytes_max="1MiB", log__segment_bytes="64KiB") as writer:
         supply = Requests("full")
-        sent = send(writer, supply)
+        sent = writer.send(supply)
         writer.flush()
         with locked_catalog(writer):
             sent += send_until_refused(writer, supply, 100, 2000, "the log never became full")
@@ -190,12 +150,12 @@ def test_a_full_log_asks_to_retry_and_empties_itself(tmp_path):
                 with pytest.raises(grpc.RpcError) as error:
                     LogsServiceStub(channel).Export(supply._logs(["never, larger than what may still fit"] * 400), timeout=10)
                 assert error.value.code() == grpc.StatusCode.UNAVAILABLE
-            status, why = readiness(writer)
+            status, why = writer.readiness()
             assert status == 503
             writer.kill()  # The harder way out: the next process finds a log that is full.
         writer.start()
-        wait_for(lambda: send(writer, supply), message="the log did not become free again")
-        flush_at_last(writer)
+        wait_for(lambda: writer.send(supply), message="the log did not become free again")
+        writer.flush_at_last()
         stored = writer.record_ids()
         assert not (Counter(sent) - stored), "acknowledged records are lost"
         assert max(stored.values()) == 1
@@ -207,15 +167,15 @@ def test_an_exhausted_memory_budget_asks_to_retry(tmp_path):
                 memory__budget="4MiB", otlp__max_request_bytes="256KiB",
                 commit__max_uncommitted_bytes="1MiB") as writer:
         supply = Requests("memory")
-        sent = send(writer, supply)
+        sent = writer.send(supply)
         writer.flush()
         with locked_catalog(writer):
             sent += send_until_refused(writer, supply, 200, 1000, "the budget was never exhausted")
-            status, why = readiness(writer)
+            status, why = writer.readiness()
             assert status == 503
             assert "memory" in why or "commits" in why
-        wait_for(lambda: send(writer, supply, 1) and None or readiness(writer)[0] == 200)
-        flush_at_last(writer)
+        wait_for(lambda: writer.send(supply, 1) and None or writer.readiness()[0] == 200)
+        writer.flush_at_last()
         stored = writer.record_ids()
         assert not (Counter(sent) - stored), "acknowledged records are lost"
         assert max(stored.values()) == 1
@@ -225,18 +185,18 @@ def test_an_exhausted_memory_budget_asks_to_retry(tmp_path):
 def test_tables_that_go_away_and_come_back(tmp_path):
     with Writer(tmp_path, commit__interval="50ms") as writer:
         supply = Requests("tables")
-        sent = send(writer, supply)
+        sent = writer.send(supply)
         writer.flush()
         tables, aside = writer.data / "tables", writer.data / "aside"
         tables.rename(aside)
         tables.write_text("a file in place of the folder")
         for _ in range(10):
-            sent += send(writer, supply)
-        wait_for(lambda: readiness(writer)[0] == 503)
+            sent += writer.send(supply)
+        wait_for(lambda: writer.readiness()[0] == 503)
         assert alive(writer)
         tables.unlink()
         aside.rename(tables)
-        flush_at_last(writer)
+        writer.flush_at_last()
         assert writer.record_ids() == Counter(sent)
         writer.stop()
 
@@ -245,7 +205,7 @@ def test_a_full_disk_of_tables(tmp_path):
     with small_disk(tmp_path / "disk", "4m"):
         with Writer(tmp_path, commit__interval="50ms", storage__dsn=f"file://{tmp_path}/disk/tables") as writer:
             supply = Requests("tables-full")
-            sent = send(writer, supply)
+            sent = writer.send(supply)
             writer.flush()
             filler = tmp_path / "disk" / "filler"
             with contextlib.suppress(OSError), open(filler, "wb") as file:
@@ -253,10 +213,10 @@ def test_a_full_disk_of_tables(tmp_path):
                     file.write(os.urandom(4096))
                     file.flush()
             for _ in range(10):
-                sent += send(writer, supply)
-            assert wait_for(lambda: readiness(writer)[1] if readiness(writer)[0] == 503 else None)
+                sent += writer.send(supply)
+            assert wait_for(lambda: writer.readiness()[1] if writer.readiness()[0] == 503 else None)
             filler.unlink()
-            flush_at_last(writer)
+            writer.flush_at_last()
             assert writer.record_ids() == Counter(sent)
             leftovers = [f for f in (tmp_path / "disk").rglob("*.parquet") if f.stat().st_size == 0]
             assert not leftovers
@@ -268,19 +228,19 @@ def test_a_full_disk_of_the_log(tmp_path):
         with Writer(tmp_path, commit__interval="50ms", log__dir=f"{tmp_path}/disk/log",
                     log__segment_bytes="128KiB") as writer:
             supply = Requests("log-full")
-            sent = send(writer, supply)
+            sent = writer.send(supply)
             filler = tmp_path / "disk" / "filler"
             with contextlib.suppress(OSError), open(filler, "wb") as file:
                 while True:
                     file.write(os.urandom(4096))
                     file.flush()
             sent += send_until_refused(writer, supply, 100, 300, "the disk never became full")
-            status, why = readiness(writer)
+            status, why = writer.readiness()
             assert status == 503 and "log" in why
             filler.unlink()
-            sent += wait_for(lambda: send(writer, supply))
-            assert wait_for(lambda: readiness(writer)[0] == 200)
-            flush_at_last(writer)
+            sent += wait_for(lambda: writer.send(supply))
+            assert wait_for(lambda: writer.readiness()[0] == 200)
+            writer.flush_at_last()
             stored = writer.record_ids()
             assert not (Counter(sent) - stored), "acknowledged records are lost"
             assert max(stored.values()) == 1
@@ -290,7 +250,7 @@ def test_a_full_disk_of_the_log(tmp_path):
 def test_a_broken_table_of_one_tenant_stops_nobody_else(tmp_path):
     with Writer(tmp_path, commit__interval="50ms") as writer:
         ours, theirs = Requests("ours"), Requests("broken")
-        sent, held = send(writer, ours), send(writer, theirs, dataset="broken")
+        sent, held = writer.send(ours), writer.send(theirs, **{"X-Tenant-Id": "broken"})
         writer.flush()
         table = writer.table("logs", "broken.default")
         metadata = pathlib.Path(table.metadata_location.removeprefix("file://"))
@@ -300,22 +260,22 @@ def test_a_broken_table_of_one_tenant_stops_nobody_else(tmp_path):
             transaction.set_properties({"by": "hand"})
         metadata = pathlib.Path(table.metadata_location.removeprefix("file://"))
         shutil.move(metadata, aside)
-        held += send(writer, theirs, dataset="broken")
+        held += writer.send(theirs, **{"X-Tenant-Id": "broken"})
         for _ in range(5):
-            sent += send(writer, ours)
+            sent += writer.send(ours)
         wait_for(lambda: writer.record_ids() == Counter(sent), message="the other tenant was held up")
-        status, why = readiness(writer)
+        status, why = writer.readiness()
         assert status == 503 and "tenant=broken" in why
         writer.kill()
         writer.start(wait=False)
-        wait_for(lambda: "tenant=broken" in readiness(writer)[1] and "startup" not in readiness(writer)[1],
+        wait_for(lambda: "tenant=broken" in writer.readiness()[1] and "startup" not in writer.readiness()[1],
                  message=f"a broken table kept the service from starting: {writer.log_tail()}")
-        sent += wait_for(lambda: send(writer, ours))
+        sent += wait_for(lambda: writer.send(ours))
         wait_for(lambda: writer.record_ids() == Counter(sent))
         shutil.move(aside, metadata)
-        flush_at_last(writer)
+        writer.flush_at_last()
         assert writer.record_ids("broken.default") == Counter(held)
-        assert readiness(writer)[0] == 200
+        assert writer.readiness()[0] == 200
         writer.stop()
 
 
@@ -323,7 +283,7 @@ def test_a_table_that_stays_broken_does_not_fill_the_log(tmp_path):
     limits = {"log__bytes_max": "4MiB", "log__segment_bytes": "128KiB", "commit__interval": "50ms"}
     with Writer(tmp_path, **limits) as writer:
         ours, theirs = Requests("ours"), Requests("broken")
-        held = send(writer, theirs, dataset="broken")
+        held = writer.send(theirs, **{"X-Tenant-Id": "broken"})
         writer.flush()
         table = writer.table("logs", "broken.default")
         with table.transaction() as transaction:
@@ -331,11 +291,11 @@ def test_a_table_that_stays_broken_does_not_fill_the_log(tmp_path):
         metadata = pathlib.Path(table.metadata_location.removeprefix("file://"))
         aside = tmp_path / "metadata.json"
         shutil.move(metadata, aside)
-        held += send(writer, theirs, dataset="broken")
+        held += writer.send(theirs, **{"X-Tenant-Id": "broken"})
         sent, bytes_sent = [], 0
         while bytes_sent < 3 * (4 << 20):  # Three times what the log may hold.
             path, body, ids = ours.next("logs", 500)
-            wait_for(lambda body=body, path=path: post(writer, body, path).status_code == 200,
+            wait_for(lambda body=body, path=path: writer.post(path, body).status_code == 200,
                      message="the log is full of what is committed")
             sent += ids
             bytes_sent += len(body)
@@ -343,7 +303,7 @@ def test_a_table_that_stays_broken_does_not_fill_the_log(tmp_path):
         writer.kill()
         shutil.move(aside, metadata)
         writer.start()
-        flush_at_last(writer)
+        writer.flush_at_last()
         assert writer.record_ids() == Counter(sent)
         assert writer.record_ids("broken.default") == Counter(held)
         writer.stop()
@@ -354,19 +314,19 @@ def test_a_table_with_a_foreign_schema_stops_nobody_else(tmp_path):
     with Writer(tmp_path, commit__interval="50ms") as writer:
         ours, theirs = Requests("ours"), Requests("foreign")
         catalog = None
-        sent = send(writer, ours)
+        sent = writer.send(ours)
         writer.flush()
         catalog = writer.catalog()
         catalog.create_namespace(("foreign", "default"))
         catalog.create_table("foreign.default.logs", pa.schema([pa.field("something", pa.int64())]),
                              location=f"file://{writer.data}/tables/foreign/default/logs")
-        held = send(writer, theirs, dataset="foreign")
+        held = writer.send(theirs, **{"X-Tenant-Id": "foreign"})
         for _ in range(5):
-            sent += send(writer, ours)
+            sent += writer.send(ours)
         wait_for(lambda: writer.record_ids() == Counter(sent), message="the other tenant was held up")
-        wait_for(lambda: "tenant=foreign" in readiness(writer)[1])
+        wait_for(lambda: "tenant=foreign" in writer.readiness()[1])
         catalog.drop_table("foreign.default.logs")
-        flush_at_last(writer)
+        writer.flush_at_last()
         assert writer.record_ids("foreign.default") == Counter(held)
         writer.stop()
 
@@ -374,11 +334,11 @@ def test_a_table_with_a_foreign_schema_stops_nobody_else(tmp_path):
 def test_a_table_that_somebody_drops_is_made_anew(tmp_path):
     with Writer(tmp_path, commit__interval="50ms") as writer:
         supply = Requests("dropped")
-        send(writer, supply)
+        writer.send(supply)
         writer.flush()
         writer.catalog().drop_table("default.default.logs")
-        sent = send(writer, supply)
-        flush_at_last(writer)
+        sent = writer.send(supply)
+        writer.flush_at_last()
         assert writer.record_ids() == Counter(sent), "what was dropped stays dropped, what came later is there once"
         writer.stop()
 
@@ -388,12 +348,12 @@ def test_a_process_that_is_stopped_for_a_while_goes_on(tmp_path):
         supply = Requests("paused")
         sent = []
         for _ in range(5):
-            sent += send(writer, supply)
+            sent += writer.send(supply)
             writer.process.send_signal(signal.SIGSTOP)
             time.sleep(0.7)
             writer.process.send_signal(signal.SIGCONT)
-        sent += send(writer, supply)
-        flush_at_last(writer)
+        sent += writer.send(supply)
+        writer.flush_at_last()
         assert writer.record_ids() == Counter(sent)
         writer.stop()
 
@@ -406,7 +366,7 @@ def test_a_log_folder_full_of_garbage(tmp_path):
     (folder / "0000.log").write_bytes(os.urandom(5000))
     (folder / "segment").write_bytes(b"")
     with writer:
-        sent = send(writer, Requests("garbage"))
+        sent = writer.send(Requests("garbage"))
         writer.flush()
         assert writer.record_ids() == Counter(sent)
         writer.stop()
@@ -429,7 +389,7 @@ def test_a_failing_fsync_never_becomes_an_acknowledgement(tmp_path):
         pytest.skip(f"strace cannot inject here: {writer.log_tail(500)}")
     with contextlib.suppress(requests.RequestException):
         for _ in range(150):
-            ids = send(writer, supply)
+            ids = writer.send(supply)
             sent += ids or []
             refused += ids is None
     # The tracer first, and its child would live on.
@@ -448,15 +408,15 @@ def test_secrets_of_requests_and_configuration_are_never_logged(tmp_path):
     canary = "canary-7e1f-secret"
     with Writer(tmp_path, logging__level="debug", commit__interval="50ms") as writer:
         supply = Requests(canary)
-        send(writer, supply)
-        post(writer, b"\xff" * 30 + canary.encode(), Authorization=f"Bearer {canary}")
-        post(writer, supply.next("logs")[1], **{"X-Tenant-Id": f"../{canary}"})
+        writer.send(supply)
+        writer.post("/v1/logs", b"\xff" * 30 + canary.encode(), Authorization=f"Bearer {canary}")
+        writer.post("/v1/logs", supply.next("logs")[1], **{"X-Tenant-Id": f"../{canary}"})
         requests.post(f"http://{writer.http}/v1/logs?token={canary}", data=f'{{"{canary}":', timeout=10,
                       headers={"Content-Type": "application/json", "X-Api-Key": canary})
         with locked_catalog(writer):
-            send(writer, supply)
+            writer.send(supply)
             time.sleep(0.5)
-        flush_at_last(writer)
+        writer.flush_at_last()
         metrics = requests.get(f"http://{writer.admin}/metrics", timeout=10).text
         configuration = requests.get(f"http://{writer.admin}/config", timeout=10).text
         writer.stop()

@@ -12,8 +12,8 @@ from postgres_process import BINARIES, PostgresProcess
 from pyiceberg.catalog.sql import SqlCatalog
 from telemetry_requests import Requests
 from test_crashes import CLIENTS, SEED, Client
-from test_foreign_writers import foreign_rows, send
-from writer_process import Writer
+from test_foreign_writers import foreign_rows
+from writer_process import Writer, assert_exactly_once, wait_for
 
 FAULTS = int(os.environ.get("SIGNALDB_POSTGRES_FAULTS", "60"))
 
@@ -27,19 +27,6 @@ class PostgresWriter(Writer):
 
     def catalog(self):
         return SqlCatalog("signaldb", uri=self.server.python_uri)
-
-
-def assert_exactly_once(clients, stored):
-    attempts, acknowledged = Counter(), set()
-    for client in clients:
-        attempts.update(client.attempts)
-        acknowledged |= client.acknowledged
-    print(f"acknowledged={len(acknowledged)} stored={stored.total()} resent={sum(n > 1 for n in attempts.values())}")
-    assert acknowledged
-    assert not [i for i in acknowledged if stored[i] == 0], "acknowledged records are lost"
-    assert not [i for i in stored if i not in attempts], "records appeared that nobody sent"
-    doubled = {i: n for i, n in stored.items() if n > attempts[i]}
-    assert not doubled, f"records doubled that were sent once: {list(doubled.items())[:5]}"
 
 
 def test_cut_sessions_and_server_crashes_during_commits_lose_and_double_nothing(tmp_path):
@@ -78,14 +65,14 @@ def test_cut_sessions_and_server_crashes_during_commits_lose_and_double_nothing(
 def test_pyiceberg_reads_and_appends_beside_us_in_the_same_database(tmp_path):
     with PostgresProcess() as server, PostgresWriter(tmp_path, server) as writer:
         supply = Requests("ours")
-        sent = send(writer, supply)
+        sent = writer.send(supply)
         writer.flush()
         for number in range(3):
             table = writer.table("logs")
             theirs = [f"theirs-{number}-{i}" for i in range(5)]
             table.append(foreign_rows(table, theirs))
             sent += theirs
-            sent += send(writer, supply)
+            sent += writer.send(supply)
             writer.flush()
         assert writer.record_ids() == Counter(sent)
         catalog = writer.catalog()
@@ -110,14 +97,11 @@ def test_the_pool_is_what_the_configuration_says(tmp_path):
 def test_requests_go_on_while_the_database_is_away(tmp_path):
     with PostgresProcess() as server, PostgresWriter(tmp_path, server, commit__interval="100ms") as writer:
         supply = Requests("ours")
-        sent = send(writer, supply)
+        sent = writer.send(supply)
         writer.flush()
         server.crash()
-        sent += send(writer, supply)
-        deadline = time.monotonic() + 30
-        while writer.metric("signaldb_writer_stalled_datasets") == 0:
-            assert time.monotonic() < deadline, "the outage is not reported"
-            time.sleep(0.05)
+        sent += writer.send(supply)
+        wait_for(lambda: writer.metric("signaldb_writer_stalled_datasets") > 0, message="the outage is not reported")
         assert "commits" in requests.get(f"http://{writer.admin}/readyz?verbose", timeout=5).text
         server.start()
         writer.flush()

@@ -8,15 +8,13 @@ import requests
 from telemetry_requests import Requests
 from writer_process import Writer
 
-HEADERS = {"Content-Type": "application/x-protobuf"}
 LINE = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+Z (debug|info|warn|error) ")
 
 
 @pytest.mark.parametrize("budget", [16, 32, 64, 128])
 def test_a_smaller_budget_needs_no_other_key(tmp_path, budget):
     with Writer(tmp_path, memory__budget=f"{budget}MiB") as writer:
-        path, body, _ = Requests("small").next("logs")
-        assert requests.post(f"http://{writer.http}{path}", data=body, headers=HEADERS, timeout=10).status_code == 200
+        assert writer.send(Requests("small"))
         assert f" budget={budget << 20}" in requests.get(f"http://{writer.admin}/readyz?verbose", timeout=10).text
         writer.flush()
         writer.stop()
@@ -24,8 +22,7 @@ def test_a_smaller_budget_needs_no_other_key(tmp_path, budget):
 
 def failed_start(writer):
     writer.start(wait=False)
-    assert writer.process.wait(timeout=30) == 1
-    writer._gone()
+    writer.wait_exit(1)
     lines = writer.log_tail().splitlines()
     assert all(LINE.match(line) for line in lines), lines
     assert "again" not in lines[-1], "the process has ended"

@@ -19,6 +19,33 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ["SIGNALDB_WRITER_BINARY"])
 READY_SECONDS = 60
 STOP_SECONDS = 60
+WAIT_SECONDS = 60
+PROTOBUF = {"Content-Type": "application/x-protobuf"}
+
+
+def wait_for(what, seconds=WAIT_SECONDS, message="it did not happen"):
+    """What `what` returns once that is true; meanwhile the writer may be out of reach."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(requests.RequestException):
+            if result := what():
+                return result
+        time.sleep(0.05)
+    raise AssertionError(f"{message} within {seconds} s")
+
+
+def assert_exactly_once(clients, stored):
+    """Of clients that repeat what was not acknowledged, and so may have stored it twice themselves."""
+    attempts, acknowledged = Counter(), set()
+    for client in clients:
+        attempts.update(client.attempts)
+        acknowledged |= client.acknowledged
+    print(f"acknowledged={len(acknowledged)} stored={stored.total()} resent={sum(n > 1 for n in attempts.values())}")
+    assert acknowledged
+    assert not [i for i in acknowledged if stored[i] == 0], "acknowledged records are lost"
+    assert not [i for i in stored if i not in attempts], "records appeared that nobody sent"
+    doubled = {i: n for i, n in stored.items() if n > attempts[i]}
+    assert not doubled, f"records doubled that were sent once: {list(doubled.items())[:5]}"
 
 
 PORT_LOCKS = pathlib.Path(tempfile.gettempdir()) / "signaldb-test-ports"
@@ -91,11 +118,14 @@ class Writer:
         self.process.wait()
         self._gone()
 
-    def stop(self, expect=0):
-        self.process.send_signal(signal.SIGTERM)
+    def stop(self, expect=0, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        self.wait_exit(expect)
+
+    def wait_exit(self, *expect):
         code = self.process.wait(timeout=STOP_SECONDS)
         self._gone()
-        assert code == expect, f"exit code {code}: {self.log_tail()}"
+        assert code in expect, f"exit code {code}: {self.log_tail()}"
 
     def _gone(self):
         self.process = None
@@ -108,9 +138,31 @@ class Writer:
         if self.process is not None:
             self.kill()
 
+    def post(self, path, body, timeout=20, **headers):
+        return requests.post(f"http://{self.http}{path}", data=body, headers={**PROTOBUF, **headers}, timeout=timeout)
+
+    def send(self, supply, records=20, signal="logs", **headers):
+        """The ids of a request that was acknowledged; None if the writer asked to retry."""
+        path, body, ids = supply.next(signal, records)
+        reply = self.post(path, body, **headers)
+        if reply.status_code == 200:
+            return ids
+        assert reply.status_code == 503, reply.text
+        assert int(reply.headers["Retry-After"]) >= 1
+        return None
+
+    def readiness(self):
+        reply = requests.get(f"http://{self.admin}/readyz", timeout=10)
+        return reply.status_code, reply.text
+
     def flush(self):
         reply = requests.post(f"http://{self.admin}/flush", timeout=60)
         assert reply.status_code == 200, reply.text
+
+    def flush_at_last(self):
+        """For as long as what the commits need is coming back."""
+        wait_for(lambda: requests.post(f"http://{self.admin}/flush?timeout=10s", timeout=30).status_code == 200,
+                 message=f"no flush succeeded: {self.log_tail()}")
 
     def metric(self, name, **labels):
         """The sum of a metric's samples that carry these labels."""
