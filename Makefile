@@ -1,17 +1,21 @@
 # The commands of the project. Each is a line or two: the work is in tools/ and in the CMake presets.
-.PHONY: help setup demo run test soak bench fuzz build format tidy clean
+.PHONY: help setup packages demo run test soak bench fuzz build format tidy clean
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+.NOTPARALLEL:
 
 JOBS ?= 2
 
 help:        ## show this help
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup:       ## install what build, tests and demo need (apt packages, .venv)
+setup:       ## install what build, tests and demo need (apt packages, .venv, Kafka)
 	@tools/setup
 
-build: setup ## build the release binary: build/release/signaldb-writer
+packages:
+	@tools/setup build
+
+build: packages ## build the release binary: build/release/signaldb-writer
 	@cmake --preset release >/dev/null
 	@cmake --build --preset release --target signaldb-writer
 
@@ -26,19 +30,19 @@ test: setup  ## build everything and run every test of the default run
 	@cmake --build --preset dev
 	@ctest --preset dev -j$(JOBS) -LE '^nightly$$'
 
-soak: build  ## a million records of each source through three writers that crash
+soak: setup build ## a million records of each source through three writers that crash
 	@tools/soak
 
-bench: setup ## build the release benches and run them
+bench: packages ## build the release benches and run them
 	@tools/bench
 
-fuzz: setup  ## run every fuzz target for a minute
+fuzz: packages  ## run every fuzz target for a minute
 	@tools/fuzz
 
-format: setup ## format the C++ sources
+format: packages ## format the C++ sources
 	@tools/format
 
-tidy: setup  ## run clang-tidy over every source file (slow)
+tidy: packages  ## run clang-tidy over every source file (slow)
 	@tools/clang_tidy --all
 
 clean:       ## remove build/ (never .venv nor data)
