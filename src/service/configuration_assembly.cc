@@ -98,8 +98,9 @@ void ConfigurationAssembly::Apply(Setting setting, Mistakes& mistakes) {
     if (key->name == "schema.catalog_type" && setting.text == "rest") {
       what += "; the REST catalog is not supported in this build";
     }
-    mistakes.Add(setting.origin, fmt::format("{}, not \"{}\"", what, Redact(setting.text)),
-                 setting.key);
+    const std::string shown =
+        in_block ? ShownBlockValue(setting.key, setting.text) : Redact(setting.text);
+    mistakes.Add(setting.origin, fmt::format("{}, not \"{}\"", what, shown), setting.key);
     return;
   }
   if (in_block) {

@@ -6,16 +6,18 @@
 #include <utility>
 
 #include "adapters/nats/nats_source.h"
+#include "service/source_block_checks.h"
 
 namespace signaldb {
 namespace {
 
 constexpr int kCommitIntervalsPerAckWait = 4;
+constexpr std::string_view kHeaderRule = "header:";
+constexpr std::string_view kResourceRule = "resource:";
 
-/// "header:x" -> "x"; "fixed" -> "".
-std::string HeaderOf(std::string_view rule) {
-  constexpr std::string_view kPrefix = "header:";
-  return rule.starts_with(kPrefix) ? std::string(rule.substr(kPrefix.size())) : std::string();
+/// What a rule such as "header:x" names, if it begins with `prefix`; else nothing.
+std::string Named(std::string_view rule, std::string_view prefix) {
+  return rule.starts_with(prefix) ? std::string(rule.substr(prefix.size())) : std::string();
 }
 
 std::optional<MessageEncoding> EncodingOf(std::string_view encoding) {
@@ -24,27 +26,13 @@ std::optional<MessageEncoding> EncodingOf(std::string_view encoding) {
   return std::nullopt;
 }
 
-std::vector<std::string> SplitAtCommas(std::string_view text) {
-  std::vector<std::string> parts;
-  while (true) {
-    const std::size_t comma = text.find(',');
-    std::string_view part = text.substr(0, comma);
-    const std::size_t first = part.find_first_not_of(' ');
-    if (first != std::string_view::npos) {
-      parts.emplace_back(part.substr(first, part.find_last_not_of(' ') - first + 1));
-    }
-    if (comma == std::string_view::npos) return parts;
-    text.remove_prefix(comma + 1);
-  }
-}
-
 NatsSourceOptions OptionsOf(const NatsBlock& block, const ServiceConfiguration& values) {
   const auto named = [](const std::string& name, const std::string& otherwise) {
     return name.empty() ? otherwise : name;
   };
   NatsSourceOptions options{
       .name = block.name,
-      .servers = SplitAtCommas(block.url),
+      .servers = SplitServers(block.url),
       .stream = block.stream,
       .consumer = block.durable,
       .access = {.credentials_file = block.credentials_file,
@@ -67,8 +55,10 @@ NatsSourceOptions OptionsOf(const NatsBlock& block, const ServiceConfiguration& 
                                 .signal = route.signal,
                                 .tenant = named(route.tenant, values.tenants.default_tenant),
                                 .dataset = named(route.dataset, values.tenants.default_dataset),
-                                .tenant_header = HeaderOf(route.tenant_from),
-                                .dataset_header = HeaderOf(route.dataset_from),
+                                .tenant_header = Named(route.tenant_from, kHeaderRule),
+                                .dataset_header = Named(route.dataset_from, kHeaderRule),
+                                .tenant_attribute = Named(route.tenant_from, kResourceRule),
+                                .dataset_attribute = Named(route.dataset_from, kResourceRule),
                                 .encoding = EncodingOf(route.encoding)});
   }
   return options;

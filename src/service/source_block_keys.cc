@@ -12,6 +12,7 @@
 
 #include "adapters/nats/nats_options.h"
 #include "service/locations.h"
+#include "service/source_block_checks.h"
 #include "service/value_text.h"
 #include "telemetry/names.h"
 
@@ -79,8 +80,8 @@ Status CheckKafkaTenantFrom(std::string_view text) {
 }
 
 Status CheckNatsTenantFrom(std::string_view text) {
-  if (text == "fixed" || IsPrefixed(text, "header:")) return {};
-  return Expected("fixed or header:<name>");
+  if (text == "fixed" || IsPrefixed(text, "header:") || IsPrefixed(text, "resource:")) return {};
+  return Expected("fixed, header:<name> or resource:<attribute>");
 }
 
 // --- the rows
@@ -118,7 +119,7 @@ constexpr auto kKeys = std::to_array<BlockKey>({
      CheckNameOrEmpty},
     {{"kafka.brokers", kText, "", "Where to find the cluster: `host:port`, separated by commas.",
       +[](C& c) -> std::string& { return Kafka(c).brokers; }},
-     CheckNotEmpty,
+     CheckKafkaBrokers,
      Needed::kYes},
     {{"kafka.group_id", kText, "signaldb-writer",
       "Consumer group. Writers of one group share the partitions of its topics.",
@@ -201,9 +202,10 @@ constexpr auto kKeys = std::to_array<BlockKey>({
       "How the source is called in logs, metrics and `/readyz`; unique. None: `nats`, `nats-2`, …",
       +[](C& c) -> std::string& { return Nats(c).name; }},
      CheckNameOrEmpty},
-    {{"nats.url", kText, "", "Where to find the servers: `nats://host:port`, separated by commas.",
+    {{"nats.url", kText, "",
+      "Where to find the servers: `nats://host:port` or `tls://host:port`, separated by commas.",
       +[](C& c) -> std::string& { return Nats(c).url; }},
-     CheckNotEmpty,
+     CheckNatsServers,
      Needed::kYes},
     {{"nats.stream", kText, "", "The stream of JetStream to read.",
       +[](C& c) -> std::string& { return Nats(c).stream; }},
@@ -265,8 +267,8 @@ constexpr auto kKeys = std::to_array<BlockKey>({
     {{"nats.subjects.encoding", kChoice, "auto", kEncodingHelp,
       +[](C& c) -> std::string& { return Subject(c).encoding; }, kEncodings}},
     {{"nats.subjects.tenant_from", kText, "header:x-tenant-id",
-      "Where the tenant stands: `fixed` (in `tenant`) or `header:<name>`. With `x-tenant-id` goes "
-      "`X-Scope-OrgID`.",
+      "Where the tenant stands: `fixed` (in `tenant`), `header:<name>` (with `x-tenant-id` goes "
+      "`X-Scope-OrgID`), or `resource:<attribute>`: each resource of a request goes to its own.",
       +[](C& c) -> std::string& { return Subject(c).tenant_from; }},
      CheckNatsTenantFrom},
     {{"nats.subjects.tenant", kText, "", kTenantHelp,
@@ -303,14 +305,17 @@ struct BlockList {
   void (*add)(C&);
   void (*add_route)(C&);
   std::string& (*block_name)(C&);
+  std::optional<BlockMistake> (*find_mistake)(const C&);  ///< In the block added last.
 };
 constexpr auto kLists = std::to_array<BlockList>({
     {"kafka", "topics", "topic", kDefaultTopics, +[](C& c) { c.kafka.emplace_back(); },
      +[](C& c) { c.kafka.back().topics.emplace_back(); },
-     +[](C& c) -> std::string& { return c.kafka.back().name; }},
+     +[](C& c) -> std::string& { return c.kafka.back().name; },
+     +[](const C& c) { return FindMistake(c.kafka.back()); }},
     {"nats", "subjects", "subject", kDefaultSubjects, +[](C& c) { c.nats.emplace_back(); },
      +[](C& c) { c.nats.back().subjects.emplace_back(); },
-     +[](C& c) -> std::string& { return c.nats.back().name; }},
+     +[](C& c) -> std::string& { return c.nats.back().name; },
+     +[](const C& c) { return FindMistake(c.nats.back()); }},
 });
 
 /// "kafka.0.topics.1.signal" taken apart.
@@ -417,6 +422,9 @@ class Builder {
       const std::string block = fmt::format("{}.{}", list.name, i);
       list.add(into_);
       SIGNALDB_TRY(Fill(list.name, block));
+      if (const std::optional<BlockMistake> mistake = list.find_mistake(into_)) {
+        return Wrong(OriginUnder(block), mistake->what, fmt::format("{}.{}", block, mistake->key));
+      }
       std::string& name = list.block_name(into_);
       if (name.empty()) name = i == 0 ? list.name : fmt::format("{}-{}", list.name, i + 1);
       if (!names_.insert(name).second) {
@@ -494,13 +502,7 @@ class Builder {
       const bool relative = row.key.type == kPath && !value.text.empty();
       SIGNALDB_TRY(SetFromText(
           row.key, relative ? AbsolutePath(value.text, working_directory_) : value.text, into_));
-      const bool hidden = row.key.type == kSecret && !value.text.empty();
-      const bool servers = *leaf == "url" || *leaf == "brokers";
-      shown_.push_back({key,
-                        hidden    ? "***"
-                        : servers ? RedactServers(value.text)
-                                  : Redact(value.text),
-                        value.origin});
+      shown_.push_back({key, ShownBlockValue(key, value.text), value.origin});
     }
     return {};
   }
@@ -549,6 +551,14 @@ Status CheckBlockValue(std::string_view key, std::string_view text) {
   }
   SIGNALDB_TRY(SetFromText(row->key, text, scratch));
   return row->check == nullptr ? Status() : row->check(text);
+}
+
+std::string ShownBlockValue(std::string_view key, std::string_view text) {
+  const BlockKey* const row = FindRow(key);
+  SIGNALDB_ASSERT(row != nullptr);
+  if (row->key.type == kSecret) return text.empty() ? "" : "***";
+  const bool servers = row->check == CheckKafkaBrokers || row->check == CheckNatsServers;
+  return servers ? RedactServers(text) : Redact(text);
 }
 
 Status BuildBlocks(BlockValues values, const std::string& working_directory,

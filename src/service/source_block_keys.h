@@ -28,6 +28,9 @@ namespace signaldb {
 /// Errors: kInvalid; the message says only what was expected.
 [[nodiscard]] Status CheckBlockValue(std::string_view key, std::string_view text);
 
+/// The value of the numbered `key`, which is known, as people may see it: without secrets.
+[[nodiscard]] std::string ShownBlockValue(std::string_view key, std::string_view text);
+
 struct BlockValue {
   std::string text;
   std::string origin;

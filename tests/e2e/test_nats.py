@@ -16,7 +16,7 @@ from nats_process import NatsClient, NatsProcess
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from telemetry_requests import SIGNALS, Requests
+from telemetry_requests import SIGNALS, Requests, attribute
 from writer_process import Writer
 
 RECORDS = int(os.environ.get("SIGNALDB_NATS_RECORDS", "20000"))
@@ -154,6 +154,28 @@ def test_headers_name_tenant_and_dataset_and_evil_ones_are_set_aside(tmp_path, s
             assert writer.record_ids(dataset) == ids
         letters = writer.rows("dead_letters")
         assert len(letters) == 2, "in the default dataset, whatever the evil one asked for"
+        writer.stop()
+
+
+def test_resources_name_tenants(tmp_path, server, client):
+    client.create(STREAM, DURABLE, ["otel.>"])
+    supply, expected, request = Requests("resources"), {}, ExportLogsServiceRequest()
+    for tenant in ("acme", "blue", "", "acme"):
+        _, body, ids = supply.next("logs", 5)
+        part = ExportLogsServiceRequest.FromString(body)
+        if tenant:
+            attribute(part.resource_logs[0].resource.attributes, "team", tenant)
+        request.resource_logs.extend(part.resource_logs)
+        expected.setdefault(f"{tenant or 'other'}.default", Counter()).update(ids)
+    messages = [("otel.logs", request.SerializeToString(), {"x-tenant-id": "nobody"}),
+                ("otel.logs", as_json("logs", request.SerializeToString()), {})]
+    client.publish(messages)
+    with nats_writer(tmp_path, server, **{"nats.0.subjects.0.subject": "otel.logs", "nats.0.subjects.0.signal": "logs",
+                                          "nats.0.subjects.0.tenant": "other",
+                                          "nats.0.subjects.0.tenant_from": "resource:team"}) as writer:
+        wait_until(lambda: caught_up(client))
+        for dataset, ids in expected.items():
+            assert writer.record_ids(dataset) == ids + ids, dataset
         writer.stop()
 
 

@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "telemetry/names.h"
-#include "telemetry/split_by_resource.h"
+#include "telemetry/parts_by_resource.h"
 
 namespace signaldb {
 namespace {
@@ -77,30 +77,10 @@ Result<MessageEncoding> EncodingOf(const KafkaTopic& topic, std::span<const std:
                   std::to_integer<unsigned>(value[0])));
 }
 
-/// The parts of a record whose resources name tenant or dataset.
-Status AppendParts(const KafkaTopic& topic, const KafkaRecord& record, SourceMessage& message) {
-  std::vector<std::string> attributes;
-  const auto ask = [&](const NameRule& rule) {
-    if (rule.from == From::kResource) attributes.push_back(rule.of);
-    return rule.from == From::kResource;
-  };
-  const bool tenant_asked = ask(topic.tenant);
-  const bool dataset_asked = ask(topic.dataset);
-  SIGNALDB_ASSIGN(SplitRequest split,
-                  SplitByResource(message.signal, message.encoding, record.value, attributes));
-  message.encoding = split.encoding;
-  for (ResourceGroup& group : split.groups) {
-    const auto name = [&](const NameRule& rule, bool asked, std::size_t at) {
-      if (!asked) return NameOf(rule, topic, record);
-      return group.values[at].value_or("").empty() ? rule.otherwise : *group.values[at];
-    };
-    const auto body = std::make_shared<const std::string>(std::move(group.body));
-    message.parts.push_back({.tenant = name(topic.tenant, tenant_asked, 0),
-                             .dataset = name(topic.dataset, dataset_asked, tenant_asked ? 1 : 0),
-                             .body = std::as_bytes(std::span(*body)),
-                             .owner = body});
-  }
-  return {};
+ResourceName ResourceNameOf(const NameRule& rule, const KafkaTopic& topic,
+                            const KafkaRecord& record) {
+  return {.attribute = rule.from == From::kResource ? rule.of : "",
+          .otherwise = NameOf(rule, topic, record)};
 }
 
 /// Fills `message`, or says why it can never be rows.
@@ -113,7 +93,9 @@ std::optional<std::string> Read(const KafkaTopic& topic, const KafkaRecord& reco
   if (!encoding.has_value()) return encoding.error().message;
   message.encoding = *encoding;
   if (topic.tenant.from == From::kResource || topic.dataset.from == From::kResource) {
-    const Status split = AppendParts(topic, record, message);
+    const Status split =
+        AppendPartsByResource(record.value, ResourceNameOf(topic.tenant, topic, record),
+                              ResourceNameOf(topic.dataset, topic, record), message);
     if (!split.has_value()) return split.error().message;
   } else {
     message.parts.push_back({.tenant = NameOf(topic.tenant, topic, record),

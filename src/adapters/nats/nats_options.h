@@ -23,6 +23,10 @@ struct NatsSubject {
   /// Name tenant and dataset; empty: no header does. With "x-tenant-id" goes X-Scope-OrgID.
   std::string tenant_header = "x-tenant-id";
   std::string dataset_header = "x-dataset-id";
+  /// Attributes of the resource that name them, ahead of headers; empty: none does. A message with
+  /// resources of several is taken apart.
+  std::string tenant_attribute = {};
+  std::string dataset_attribute = {};
   std::optional<MessageEncoding> encoding;  ///< Whatever a message says. Nothing: it says.
 };
 

@@ -12,6 +12,7 @@
 
 #include "adapters/nats/ack_subject.h"
 #include "telemetry/names.h"
+#include "telemetry/parts_by_resource.h"
 
 namespace signaldb {
 namespace {
@@ -122,6 +123,25 @@ SourceMessage Unfit(SourceMessage read, const NatsMessage& message, std::string 
   return read;
 }
 
+/// Its one part becomes one for each dataset that resources name.
+SourceMessage TakeApart(SourceMessage read, const NatsMessage& message,
+                        const NatsSubject& subject) {
+  const SourceMessage::Part whole = read.parts.front();
+  SourceMessage apart = read;
+  apart.parts.clear();
+  const Status split = AppendPartsByResource(
+      whole.body, {.attribute = subject.tenant_attribute, .otherwise = whole.tenant},
+      {.attribute = subject.dataset_attribute, .otherwise = whole.dataset}, apart);
+  if (!split.has_value()) return Unfit(std::move(read), message, split.error().message);
+  const bool are_names_valid = std::ranges::all_of(apart.parts, [](const auto& part) {
+    return IsValidTenantOrDataset(part.tenant) && IsValidTenantOrDataset(part.dataset);
+  });
+  if (!are_names_valid) {
+    return Unfit(std::move(read), message, "a name in a resource must be 1 to 64 of [A-Za-z0-9_-]");
+  }
+  return apart;
+}
+
 }  // namespace
 
 Result<SourceMessage> ReadNatsMessage(const NatsMessage& message, const NatsReading& reading,
@@ -167,6 +187,9 @@ Result<SourceMessage> ReadNatsMessage(const NatsMessage& message, const NatsRead
       subject.encoding ? subject.encoding : EncodingOf(told.content_type, part.body);
   if (!encoding) return Unfit(std::move(read), message, "it is neither protobuf nor JSON");
   read.encoding = *encoding;
+  if (!subject.tenant_attribute.empty() || !subject.dataset_attribute.empty()) {
+    return TakeApart(std::move(read), message, subject);
+  }
   return read;
 }
 

@@ -188,6 +188,49 @@ TEST(ReadNatsMessage, SetsAsideWhatCanNeverBeRowsWithItsBytes) {
   }
 }
 
+TEST(ReadNatsMessage, TakesTenantAndDatasetFromResources) {
+  const std::vector<NatsSubject> subjects = {{.pattern = "otel.>",
+                                              .signal = Signal::kLogs,
+                                              .tenant = "other",
+                                              .dataset = "prod",
+                                              .tenant_header = "",
+                                              .tenant_attribute = "team"}};
+  const auto resource = [](std::string_view team) {
+    const std::string attributes =
+        team.empty() ? ""
+                     : R"({"key":"team","value":{"stringValue":")" + std::string(team) + R"("}})";
+    return R"({"resource":{"attributes":[)" + attributes + R"(]},"scopeLogs":[]})";
+  };
+  const auto read_it = [&](const std::string& body, const Headers& headers) {
+    MemoryBudget budget(1 << 20);
+    return ReadNatsMessage(Delivery(3, body, headers),
+                           {.subjects = subjects, .limits = {.bytes_max = 4096}}, budget);
+  };
+  const std::string body = R"({"resourceLogs":[)" + resource("acme") + "," + resource("") + "," +
+                           resource("acme") + "]}";
+  const auto read = read_it(Gzip(body), {{"Content-Encoding", "gzip"}, {"X-Dataset-Id", "test"}});
+  ASSERT_THAT(read, IsOk());
+  EXPECT_FALSE(read->unfit.has_value());
+  EXPECT_EQ(read->encoding, MessageEncoding::kProtobuf);
+  ASSERT_EQ(read->parts.size(), 2U);
+  EXPECT_EQ(read->parts[0].tenant, "acme");
+  EXPECT_EQ(read->parts[1].tenant, "other");
+  for (const auto& part : read->parts) EXPECT_EQ(part.dataset, "test");
+
+  for (const auto& [wrong, why] :
+       {std::pair(R"({"resourceLogs":[)" + resource("acme") + "," + resource("../etc") + "]}",
+                  "a name in a resource must be 1 to 64"),
+        std::pair(std::string("{\"resourceLogs\":["), "")}) {
+    const auto unfit = read_it(wrong, {});
+    ASSERT_THAT(unfit, IsOk());
+    ASSERT_TRUE(unfit->unfit.has_value());
+    EXPECT_THAT(*unfit->unfit, HasSubstr(why));
+    ASSERT_EQ(unfit->parts.size(), 1U);
+    EXPECT_EQ(unfit->parts[0].tenant, "other");
+    EXPECT_EQ(BodyOf(*unfit), wrong);
+  }
+}
+
 TEST(ReadNatsMessage, DecompressesUpToTheVeryLimit) {
   const auto read =
       ReadIt(Delivery(1, Gzip("{" + std::string(4095, ' ')), {{"Content-Encoding", "gzip"}}));

@@ -107,6 +107,8 @@ TEST(SourceBlocks, AreChangedAndAddedByEnvironmentAndCommandLine) {
   const auto loaded = Load({.toml = "[[kafka]]\nbrokers = \"a:1\"\n",
                             .environment = {{"SIGNALDB__KAFKA__0__BROKERS", "b:1"},
                                             {"SIGNALDB__KAFKA__0__SASL_PASSWORD_FILE", "/x"},
+                                            {"SIGNALDB__KAFKA__0__SASL_USERNAME", "me"},
+                                            {"SIGNALDB__KAFKA__0__SECURITY_PROTOCOL", "sasl_ssl"},
                                             {"SIGNALDB__KAFKA__1__BROKERS", "c:1"},
                                             {"SIGNALDB__NATS__0__URL", "nats://n"},
                                             {"SIGNALDB__NATS__0__STREAM", "S"}},
@@ -140,7 +142,7 @@ TEST(SourceBlocks, SayWhatIsWrongAndWhere) {
       {"[[kafka]]\nbrokers = \"a\"\ntopics = [\"x\"]\n", "f.toml:3: expected [[kafka]] blocks"},
       {"[[kafka]]\nbrokers = \"a\"\ntopics = []\n", "f.toml:3: expected [[kafka]] blocks"},
       {"[[kafka]]\nbrokers = 5\n", "f.toml:2: expected a text in quotes"},
-      {"[[kafka]]\nbrokers = \"\"\n", "f.toml:2: expected a value that is not empty"},
+      {"[[kafka]]\nbrokers = \"\"\n", "f.toml:2: expected host:port, separated by commas"},
       {"[[kafka]]\ngroup_id = \"x\"\n", "f.toml:2: expected brokers with it key=kafka.0.brokers"},
       {"[[kafka]]\n", "f.toml:1: expected [[kafka]] blocks"},
       {"[kafka]\nbrokers = \"a\"\n", "f.toml:2: expected [[kafka]] blocks"},
@@ -159,7 +161,7 @@ TEST(SourceBlocks, SayWhatIsWrongAndWhere) {
        "expected 1 to 128 of the characters A-Z a-z 0-9 _ -"},
       {"[[nats]]\nurl = \"nats://a\"\nstream = \"a\"\nsubjects = [{ subject = \"x\", signal = "
        "\"logs\", tenant_from = \"subject\" }]\n",
-       "expected fixed or header:<name>"},
+       "expected fixed, header:<name> or resource:<attribute>"},
       {"[kafka.2]\nbrokers = \"a\"\n",
        "numbers start at 0 and leave no gap, expected kafka.0 too key=kafka.2"},
       {"[kafka.x]\nbrokers = \"a\"\n", "expected [[kafka]] blocks"},
@@ -171,6 +173,105 @@ TEST(SourceBlocks, SayWhatIsWrongAndWhere) {
   }
   EXPECT_THAT(Load({.environment = {{"SIGNALDB__KAFKA__0__BROKER", "x"}}}),
               IsErrorSaying(ErrorKind::kInvalid, "did you mean brokers? key=kafka.0.broker"));
+}
+
+TEST(SourceBlocks, NameServersThatCanBeReached) {
+  constexpr const char* kBroker = "expected host:port, separated by commas";
+  constexpr const char* kNats = "expected nats://host:port or tls://host:port";
+  const std::pair<std::string, const char*> cases[] = {
+      {"kafka", ""},
+      {"kafka-1.x_y:9092", ""},
+      {"a:1, b:65535", ""},
+      {"[::1]:9092", ""},
+      {"10.0.0.1", ""},
+      {"me:secret@kafka:9092", kBroker},
+      {"me@kafka", kBroker},
+      {"sasl_ssl://kafka:9092", kBroker},
+      {"kafka:x", kBroker},
+      {"kafka:0", kBroker},
+      {"kafka:65536", kBroker},
+      {"kafka:", kBroker},
+      {":9092", kBroker},
+      {"a:1,,b:1", kBroker},
+      {"a:1,", kBroker},
+      {"a:1 ", kBroker},
+      {"[::1", kBroker},
+      {"[]:1", kBroker},
+      {"[::1]9092", kBroker},
+      {"a b:1", kBroker},
+  };
+  for (const auto& [brokers, says] : cases) {
+    const auto loaded = Load({.toml = "[[kafka]]\nbrokers = \"" + brokers + "\"\n"});
+    if (*says == '\0') {
+      EXPECT_THAT(loaded, IsOk()) << brokers;
+    } else {
+      EXPECT_THAT(loaded, IsErrorSaying(ErrorKind::kInvalid, says)) << brokers;
+      EXPECT_THAT(loaded.error().message, Not(HasSubstr("secret")));
+    }
+  }
+  const std::pair<std::string, const char*> urls[] = {
+      {"nats://n", ""},
+      {"nats://n:4222, tls://m:4222", ""},
+      {"n:4222", ""},
+      {"nats://me:p@ss@n:4222", ""},
+      {"nats://token@[::1]:4222", ""},
+      {"nats://n:x", kNats},
+      {"nats://n:0", kNats},
+      {"nats://n:65536", kNats},
+      {"nats://n:4222/", kNats},
+      {"nats://", kNats},
+      {"nats://me:secret@", kNats},
+      {"nats://@n", kNats},
+      {"http://n:4222", kNats},
+      {"ws://n:4222", kNats},
+      {"nats://n:4222,", kNats},
+      {"nats:/n", kNats},
+      {"", kNats},
+  };
+  for (const auto& [url, says] : urls) {
+    const auto loaded = Load({.toml = "[[nats]]\nstream = \"S\"\nurl = \"" + url + "\"\n"});
+    if (*says == '\0') {
+      EXPECT_THAT(loaded, IsOk()) << url;
+    } else {
+      EXPECT_THAT(loaded, IsErrorSaying(ErrorKind::kInvalid, says)) << url;
+      EXPECT_THAT(loaded.error().message, Not(HasSubstr("secret")));
+    }
+  }
+}
+
+TEST(SourceBlocks, AreRefusedWhereAccessWouldNotBeUsedAsItStands) {
+  const std::string kafka = "[[kafka]]\nbrokers = \"a\"\n";
+  const std::string nats = "[[nats]]\nurl = \"nats://a\"\nstream = \"S\"\n";
+  const std::pair<std::string, const char*> cases[] = {
+      {kafka + "security_protocol = \"sasl_ssl\"\n",
+       "f.toml:2: expected sasl_username with security_protocol sasl_plaintext or sasl_ssl "
+       "key=kafka.0.sasl_username"},
+      {kafka + "security_protocol = \"sasl_plaintext\"\nsasl_username = \"u\"\n",
+       "key=kafka.0.sasl_password"},
+      {kafka + "sasl_username = \"u\"\n",
+       "expected sasl_plaintext or sasl_ssl with sasl_username key=kafka.0.security_protocol"},
+      {kafka + "security_protocol = \"ssl\"\nsasl_password = \"hunter2\"\n",
+       "key=kafka.0.security_protocol"},
+      {kafka + "ssl_ca_file = \"ca.pem\"\n", "expected ssl or sasl_ssl with ssl_ca_file"},
+      {kafka + "security_protocol = \"ssl\"\nssl_cert_file = \"c\"\n", "key=kafka.0.ssl_key_file"},
+      {kafka + "security_protocol = \"ssl\"\nssl_key_file = \"k\"\n", "key=kafka.0.ssl_cert_file"},
+      {nats + "user = \"u\"\npassword = \"p\"\ntoken = \"t\"\n",
+       "expected only one of credentials_file, token and user key=nats.0.token"},
+      {nats + "credentials_file = \"c\"\ntoken = \"t\"\n", "key=nats.0.credentials_file"},
+      {nats + "credentials_file = \"c\"\nuser = \"u\"\n", "key=nats.0.credentials_file"},
+      {nats + "password = \"p\"\n", "expected user with password key=nats.0.user"},
+      {nats + "tls_cert_file = \"c\"\n", "key=nats.0.tls_key_file"},
+      {nats + "tls_key_file = \"k\"\n", "key=nats.0.tls_cert_file"},
+  };
+  for (const auto& [toml, says] : cases) {
+    EXPECT_THAT(Load({.toml = toml}), IsErrorSaying(ErrorKind::kInvalid, says)) << toml;
+  }
+  for (const std::string& toml :
+       {kafka + "security_protocol = \"ssl\"\nssl_cert_file = \"c\"\nssl_key_file = \"k\"\n",
+        kafka + "security_protocol = \"ssl\"\n", nats + "user = \"u\"\n",
+        nats + "tls_cert_file = \"c\"\ntls_key_file = \"k\"\ntoken = \"t\"\n"}) {
+    EXPECT_THAT(Load({.toml = toml}), IsOk()) << toml;
+  }
 }
 
 TEST(SourceBlocks, HaveALimitInNumber) {
