@@ -65,7 +65,7 @@ int RunCommandLine(int argc, const char* const* argv) {
   add_configuration(run);
   run->callback([&] { exit_code = Run(arguments); });
 
-  auto* validate = app.add_subcommand("validate-config", "Check the configuration, change nothing");
+  auto* validate = app.add_subcommand("validate-config", "Check the configuration, ask no server");
   add_configuration(validate);
   validate->callback([&] { exit_code = ShowConfiguration(arguments, "configuration is valid\n"); });
 

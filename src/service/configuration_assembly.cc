@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "adapters/object_store/s3_file_io.h"
 #include "adapters/postgres/postgres_uri.h"
 #include "service/locations.h"
 #include "service/s3_dsn.h"
@@ -98,9 +99,11 @@ void ConfigurationAssembly::Apply(Setting setting, Mistakes& mistakes) {
     if (key->name == "schema.catalog_type" && setting.text == "rest") {
       what += "; the REST catalog is not supported in this build";
     }
-    const std::string shown =
-        in_block ? ShownBlockValue(setting.key, setting.text) : Redact(setting.text);
-    mistakes.Add(setting.origin, fmt::format("{}, not \"{}\"", what, shown), setting.key);
+    if (key->type != KeyType::kSecret) {
+      what += fmt::format(", not \"{}\"", in_block ? ShownBlockValue(setting.key, setting.text)
+                                                   : Redact(setting.text));
+    }
+    mistakes.Add(setting.origin, what, setting.key);
     return;
   }
   if (in_block) {
@@ -157,9 +160,13 @@ void ConfigurationAssembly::ResolveLocations(const std::string& working_director
   if (IsS3Dsn(c.storage.dsn)) {
     if (auto dsn = ParseS3Dsn(c.storage.dsn)) {
       c.storage.warehouse = std::move(dsn->warehouse);
-      if (dsn->endpoint) c.storage.endpoint = std::move(*dsn->endpoint);
+      if (dsn->endpoint) c.storage.endpoint = *dsn->endpoint;
       if (dsn->region) c.storage.region = std::move(*dsn->region);
       if (dsn->path_style) c.storage.path_style = *dsn->path_style;
+      const Status endpoint = CheckS3Endpoint(c.storage.endpoint);
+      if (!endpoint.has_value()) {
+        wrong(dsn->endpoint ? "storage.dsn" : "storage.endpoint", endpoint.error().message);
+      }
     } else {
       wrong("storage.dsn", dsn.error().message);
     }
@@ -196,6 +203,12 @@ void ConfigurationAssembly::CheckTogether(Mistakes& mistakes) const {
         "otlp.tls_key_file", "expected otlp.tls_key_file with it");
   check(c.otlp.tls_key_file.empty() || !c.otlp.tls_cert_file.empty(), "otlp.tls_key_file",
         "otlp.tls_cert_file", "expected otlp.tls_cert_file with it");
+  check(c.storage.access_key_id.empty() || !c.storage.secret_access_key.empty(),
+        "storage.access_key_id", "storage.secret_access_key",
+        "expected storage.secret_access_key with it");
+  check(c.storage.secret_access_key.empty() || !c.storage.access_key_id.empty(),
+        "storage.secret_access_key", "storage.access_key_id",
+        "expected storage.access_key_id with it");
   check(c.log.bytes_max >= 2 * c.log.segment_bytes, "log.bytes_max", "log.segment_bytes",
         "expected room for two segments of log.segment_bytes");
   check(c.catalog_pool.min_connections <= c.catalog_pool.max_connections,

@@ -561,8 +561,12 @@ std::string WhyRefused(std::string_view name) {
 Status SetFromText(const ConfigurationKey& key, std::string_view text, ServiceConfiguration& into) {
   switch (key.type) {
     case kText:
-    case kSecret:
     case kPath:
+      return StoreText(key, text, into);
+    case kSecret:
+      if (!std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; })) {
+        return Fail(ErrorKind::kInvalid, "expected one line of ASCII without blanks");
+      }
       return StoreText(key, text, into);
     case kName:
       if (!IsValidTenantOrDataset(text)) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
+#include <cstdint>
 #include <utility>
 
 #include <arrow/filesystem/s3fs.h>
@@ -42,23 +44,41 @@ Status StartSdk() {
 
 bool IsPart(std::string_view part) { return !part.empty() && part != "." && part != ".."; }
 
-Status SetEndpoint(const std::string& endpoint, arrow::fs::S3Options& options) {
+struct Endpoint {
+  std::string_view scheme;
+  std::string_view host;  // And port.
+};
+
+Endpoint PartsOf(std::string_view endpoint) {
   const std::size_t end = endpoint.find("://");
-  const std::string scheme = endpoint.substr(0, end == endpoint.npos ? 0 : end);
-  std::string host = end == endpoint.npos ? "" : endpoint.substr(end + 3);
-  while (host.ends_with('/')) host.pop_back();
-  if ((scheme != "http" && scheme != "https") || host.empty() ||
-      host.find_first_of("/@?# ") != host.npos) {
-    return Fail(
-        ErrorKind::kInvalid,
-        fmt::format("expected an endpoint like \"https://host:9000\" endpoint={}", endpoint));
-  }
-  options.scheme = scheme;
-  options.endpoint_override = std::move(host);
-  return {};
+  if (end == endpoint.npos) return {};
+  Endpoint parts{.scheme = endpoint.substr(0, end), .host = endpoint.substr(end + 3)};
+  while (parts.host.ends_with('/')) parts.host.remove_suffix(1);
+  return parts;
+}
+
+// Of an address in brackets, the colons are its own.
+bool IsHostAndPort(std::string_view host) {
+  if (host.find_first_of("/@?# ") != host.npos) return false;
+  const std::size_t bracket = host.find(']');
+  const std::size_t colon = host.find(':', bracket == host.npos ? 0 : bracket);
+  if (host.empty() || colon == 0) return false;
+  if (colon == host.npos) return true;
+  const std::string_view port = host.substr(colon + 1);
+  std::uint16_t number = 0;
+  const auto [stopped, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+  return error == std::errc() && stopped == port.data() + port.size() && number > 0;
 }
 
 }  // namespace
+
+Status CheckS3Endpoint(std::string_view endpoint) {
+  const Endpoint parts = PartsOf(endpoint);
+  const bool known_scheme = parts.scheme == "http" || parts.scheme == "https";
+  if (endpoint.empty() || (known_scheme && IsHostAndPort(parts.host))) return {};
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("expected an endpoint like \"https://host:9000\" endpoint={}", endpoint));
+}
 
 Result<std::string> KeyOfS3Location(std::string_view location) {
   const auto scheme = std::ranges::find_if(
@@ -131,12 +151,17 @@ Result<std::unique_ptr<S3FileIo>> S3FileIo::Make(const S3Options& options) {
                 "access key id and secret access key of the store belong together; set both or "
                 "none");
   }
+  SIGNALDB_TRY(CheckS3Endpoint(options.endpoint));
   SIGNALDB_TRY(StartSdk());
   arrow::fs::S3Options with =
       options.access_key_id.empty()
           ? arrow::fs::S3Options::Defaults()
           : arrow::fs::S3Options::FromAccessKey(options.access_key_id, options.secret_access_key);
-  if (!options.endpoint.empty()) SIGNALDB_TRY(SetEndpoint(options.endpoint, with));
+  if (!options.endpoint.empty()) {
+    const Endpoint endpoint = PartsOf(options.endpoint);
+    with.scheme = endpoint.scheme;
+    with.endpoint_override = endpoint.host;
+  }
   with.region = options.region;
   with.force_virtual_addressing = !options.path_style;
   with.connect_timeout = kConnectSeconds;

@@ -38,10 +38,15 @@ TEST(S3FileIo, RefusesWhatIsNoObject) {
 TEST(S3FileIo, RefusesHalfAKeyAndEndpointsThatAreNone) {
   EXPECT_THAT(S3FileIo::Make({.access_key_id = "id"}),
               IsErrorSaying(ErrorKind::kInvalid, "belong together"));
-  for (const char* wrong : {"minio:9000", "ftp://minio", "https://", "https://a/b", "http://u@h"}) {
+  for (const char* wrong :
+       {"minio:9000", "ftp://minio", "https://", "https://a/b", "http://u@h", "http://a:0",
+        "http://a:65536", "http://a:9000x", "http://:9000", "http://a:", "http://[::1]9000:x"}) {
     EXPECT_THAT(S3FileIo::Make({.endpoint = wrong}),
                 IsErrorSaying(ErrorKind::kInvalid, "expected an endpoint"))
         << wrong;
+  }
+  for (const char* right : {"", "http://a", "https://minio.internal:65535/", "http://[::1]:9000"}) {
+    EXPECT_THAT(CheckS3Endpoint(right), testing::IsOk()) << right;
   }
 }
 

@@ -143,8 +143,14 @@ std::vector<std::string> SettingsFor(std::string_view key) {
     settings.push_back(fmt::format("{}={}", name, OtherValues().find(name)->second));
   };
   add(key);
-  if (key == "otlp.tls_cert_file") add("otlp.tls_key_file");
-  if (key == "otlp.tls_key_file") add("otlp.tls_cert_file");
+  constexpr std::pair<std::string_view, std::string_view> kPairs[] = {
+      {"otlp.tls_cert_file", "otlp.tls_key_file"},
+      {"storage.access_key_id", "storage.secret_access_key"},
+  };
+  for (const auto& [one, other] : kPairs) {
+    if (key == one) add(other);
+    if (key == other) add(one);
+  }
   return settings;
 }
 
@@ -423,6 +429,42 @@ TEST(Configuration, RefusesAFileInOneLineThatNamesPlaceKeyAndWhatWasExpected) {
     EXPECT_THAT(loaded.error().message, Not(HasSubstr("\n"))) << c.name;
     EXPECT_THAT(loaded.error().message, Not(HasSubstr("hunter2"))) << c.name;
   }
+}
+
+TEST(Configuration, RefusesWhatNoStoreAndNoCallerCanUse) {
+  struct Case {
+    std::vector<std::string> settings;
+    const char* line;
+  };
+  const Case cases[] = {
+      {{"storage.access_key_id=id"},
+       "expected storage.secret_access_key with it key=storage.access_key_id"},
+      {{"storage.secret_access_key=hunter2"},
+       "expected storage.access_key_id with it key=storage.secret_access_key"},
+      {{"storage.access_key_id=i d", "storage.secret_access_key=hunter2"},
+       "expected one line of ASCII without blanks key=storage.access_key_id"},
+      {{"storage.access_key_id=id", "storage.secret_access_key=hunter2\nhunter2"},
+       "expected one line of ASCII without blanks key=storage.secret_access_key"},
+      {{"auth.internal_service_key=hunter2 "},
+       "expected one line of ASCII without blanks key=auth.internal_service_key"},
+      {{"auth.internal_service_key=hunter2\xC3\xA4"},
+       "expected one line of ASCII without blanks key=auth.internal_service_key"},
+      {{"storage.dsn=s3://bucket/p?endpoint=minio:9000"},
+       "expected an endpoint like \"https://host:9000\" endpoint=minio:9000 key=storage.dsn"},
+      {{"storage.dsn=s3://bucket/p", "storage.endpoint=http://minio:99999"},
+       "endpoint=http://minio:99999 key=storage.endpoint"},
+  };
+  for (const Case& c : cases) {
+    const auto loaded = LoadSettings(c.settings);
+    ASSERT_FALSE(loaded.has_value()) << c.line;
+    EXPECT_THAT(loaded.error().message, HasSubstr(c.line));
+    EXPECT_THAT(loaded.error().message, Not(HasSubstr("hunter2")));
+    EXPECT_THAT(loaded.error().message, Not(HasSubstr("\n"))) << "one mistake, one line";
+  }
+  EXPECT_THAT(LoadSettings({"storage.dsn=s3://bucket/p", "storage.endpoint=http://minio:9000",
+                            "storage.access_key_id=id", "storage.secret_access_key=hun/te+r2=",
+                            "auth.internal_service_key=~hunter2!"}),
+              IsOk());
 }
 
 TEST(Configuration, TellsEveryMistakeInTheOrderOfTheSources) {
