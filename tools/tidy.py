@@ -20,6 +20,7 @@ ROWS = {
     "iceberg": 1,
     "telemetry": 1,
     "log": 2,
+    "rpc": 2,
     "writer": 2,
     "pipeline": 3,
     "upkeep": 3,

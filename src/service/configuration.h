@@ -54,6 +54,8 @@ struct ServiceConfiguration {
   struct Flight {
     std::string listen;  ///< Empty: no receiver.
     std::int64_t max_put_bytes{};
+    std::string tls_cert_file;  ///< Absolute; empty: no TLS.
+    std::string tls_key_file;
   } flight;
   struct Auth {
     std::string internal_service_key;  ///< Empty: callers are not asked for one.

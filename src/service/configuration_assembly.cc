@@ -177,7 +177,8 @@ void ConfigurationAssembly::ResolveLocations(const std::string& working_director
   }
   if (c.log.dir.empty()) wrong("log.dir", "expected a path");
   c.log.dir = AbsolutePath(c.log.dir, working_directory);
-  for (std::string* path : {&c.otlp.tls_cert_file, &c.otlp.tls_key_file}) {
+  for (std::string* path : {&c.otlp.tls_cert_file, &c.otlp.tls_key_file, &c.flight.tls_cert_file,
+                            &c.flight.tls_key_file}) {
     if (!path->empty()) *path = AbsolutePath(*path, working_directory);
   }
 }
@@ -199,16 +200,19 @@ void ConfigurationAssembly::CheckTogether(Mistakes& mistakes) const {
     if (!holds && !mistakes.Touch({key, other})) mistakes.Add(InForce(key).origin, what, key);
   };
   check(!c.schema.catalog_name.empty(), "schema.catalog_name", "", "expected a name");
-  check(c.otlp.tls_cert_file.empty() || !c.otlp.tls_key_file.empty(), "otlp.tls_cert_file",
-        "otlp.tls_key_file", "expected otlp.tls_key_file with it");
-  check(c.otlp.tls_key_file.empty() || !c.otlp.tls_cert_file.empty(), "otlp.tls_key_file",
-        "otlp.tls_cert_file", "expected otlp.tls_cert_file with it");
-  check(c.storage.access_key_id.empty() || !c.storage.secret_access_key.empty(),
-        "storage.access_key_id", "storage.secret_access_key",
-        "expected storage.secret_access_key with it");
-  check(c.storage.secret_access_key.empty() || !c.storage.access_key_id.empty(),
-        "storage.secret_access_key", "storage.access_key_id",
-        "expected storage.access_key_id with it");
+  // Each of a pair needs the other one.
+  const auto check_pair = [&](const std::string& one, std::string_view key_of_one,
+                              const std::string& other, std::string_view key_of_other) {
+    check(one.empty() || !other.empty(), key_of_one, key_of_other,
+          fmt::format("expected {} with it", key_of_other));
+    check(other.empty() || !one.empty(), key_of_other, key_of_one,
+          fmt::format("expected {} with it", key_of_one));
+  };
+  check_pair(c.otlp.tls_cert_file, "otlp.tls_cert_file", c.otlp.tls_key_file, "otlp.tls_key_file");
+  check_pair(c.flight.tls_cert_file, "flight.tls_cert_file", c.flight.tls_key_file,
+             "flight.tls_key_file");
+  check_pair(c.storage.access_key_id, "storage.access_key_id", c.storage.secret_access_key,
+             "storage.secret_access_key");
   check(c.log.bytes_max >= 2 * c.log.segment_bytes, "log.bytes_max", "log.segment_bytes",
         "expected room for two segments of log.segment_bytes");
   check(c.catalog_pool.min_connections <= c.catalog_pool.max_connections,

@@ -108,6 +108,12 @@ constexpr auto kKeys = std::to_array<ConfigurationKey>({
      {},
      1'024,
      1'024 * kMiB},
+    {"flight.tls_cert_file", kPath, "",
+     "Certificate chain in PEM. With it the address speaks TLS only. May be the file of "
+     "`otlp.tls_cert_file`.",
+     +[](C& c) -> std::string& { return c.flight.tls_cert_file; }},
+    {"flight.tls_key_file", kPath, "", "Private key in PEM that belongs to the certificate.",
+     +[](C& c) -> std::string& { return c.flight.tls_key_file; }},
     {"auth.internal_service_key", kSecret, "",
      "The key that callers of Arrow Flight must send as `authorization: Bearer <key>`; best by "
      "`SIGNALDB__AUTH__INTERNAL_SERVICE_KEY_FILE`. Without one anybody who reaches `flight.listen` "

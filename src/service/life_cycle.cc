@@ -72,6 +72,7 @@ ServicePlaces PlacesOf(const ServiceConfiguration& values) {
 }
 
 struct FlushRequest {
+  FlushScope scope;
   Nanos deadline;
   ServiceState::FlushDone done;
 };
@@ -98,9 +99,9 @@ struct Service::Parts {
   std::unique_ptr<OtlpReceiver> receiver;
   std::unique_ptr<OtlpHttpHandler> otlp_http_handler;
   std::unique_ptr<HttpServer> otlp_http;
-  std::unique_ptr<OtlpGrpcServer> otlp_grpc;
+  std::unique_ptr<GrpcServer> otlp_grpc;
   std::unique_ptr<FlightReceiver> flight_receiver;
-  std::unique_ptr<FlightServer> flight;  // Null if it is switched off.
+  std::unique_ptr<GrpcServer> flight;  // Null if it is switched off.
   BoundedQueue<FlushRequest> flushes{kFlushesWaitingMax};
   std::jthread flusher;
   std::unique_ptr<AdminHandler> admin_handler;
@@ -188,7 +189,7 @@ std::unique_ptr<IngestPipeline> Service::MakePipeline(DurableLog& log,
 void Service::StartFlusher() {
   parts_->flusher = std::jthread([this] {
     while (std::optional<FlushRequest> request = parts_->flushes.Pop()) {
-      request->done(parts_->scheduler->Flush(request->deadline));
+      request->done(parts_->scheduler->Flush(request->deadline, request->scope));
     }
   });
 }
@@ -325,7 +326,7 @@ Status Service::Listen() {
           *parts_->otlp_http_handler, environment_.clock, environment_.events,
           {.listen = values.otlp.http_listen, .tls = {certificate, key}, .threads = 2}));
   SIGNALDB_ASSIGN(parts_->otlp_grpc,
-                  OtlpGrpcServer::Start(
+                  StartOtlpGrpcServer(
                       *parts_->receiver,
                       {.listen = values.otlp.grpc_listen,
                        .certificate_pem = certificate,
@@ -344,8 +345,16 @@ Status Service::ListenToFlight() {
                                         "flight.listen may write",
                              .fields = {{"flight", values.flight.listen}}});
   }
+  SIGNALDB_ASSIGN(const std::string certificate,
+                  ReadPem(environment_.files, values.flight.tls_cert_file));
+  SIGNALDB_ASSIGN(const std::string key, ReadPem(environment_.files, values.flight.tls_key_file));
   parts_->flight_receiver = std::make_unique<FlightReceiver>(
-      *parts_->pipeline, [this](Nanos wait, FlushDone done) { Flush(wait, std::move(done)); },
+      *parts_->pipeline,
+      [this](std::string_view tenant, std::string_view dataset, Nanos wait, FlushDone done) {
+        FlushScope scope{.tenant = std::string(tenant), .dataset = {}};
+        if (!dataset.empty()) scope.dataset = std::string(dataset);
+        Flush(std::move(scope), wait, std::move(done));
+      },
       [this](const IngestRequest& target, const std::string& table,
              const std::shared_ptr<arrow::RecordBatch>& rows) {
         return CheckPlainRows(*parts_->committer,
@@ -357,11 +366,13 @@ Status Service::ListenToFlight() {
           .default_dataset = values.tenants.default_dataset,
           .put_bytes_max = static_cast<std::uint64_t>(values.flight.max_put_bytes),
           .service_key = values.auth.internal_service_key});
-  SIGNALDB_ASSIGN(parts_->flight,
-                  FlightServer::Start(
-                      *parts_->flight_receiver,
-                      {.listen = values.flight.listen,
-                       .memory_bytes_max = static_cast<std::size_t>(values.memory.budget / 2)}));
+  SIGNALDB_ASSIGN(
+      parts_->flight,
+      StartFlightServer(*parts_->flight_receiver,
+                        {.listen = values.flight.listen,
+                         .certificate_pem = certificate,
+                         .key_pem = key,
+                         .memory_bytes_max = static_cast<std::size_t>(values.memory.budget / 2)}));
   return {};
 }
 
@@ -498,7 +509,9 @@ std::vector<ReadinessCheck> Service::CheckReadiness() {
   return checks;
 }
 
-void Service::Flush(Nanos wait, FlushDone done) {
+void Service::Flush(Nanos wait, FlushDone done) { Flush(FlushScope{}, wait, std::move(done)); }
+
+void Service::Flush(FlushScope scope, Nanos wait, FlushDone done) {
   {
     const std::scoped_lock lock(phase_mutex_);
     if (!was_ready_) {
@@ -506,7 +519,7 @@ void Service::Flush(Nanos wait, FlushDone done) {
                        fmt::format("not ready yet, try again later: {}", why_not_ready_)));
     }
   }
-  FlushRequest request{environment_.clock.MonotonicNow() + wait, std::move(done)};
+  FlushRequest request{std::move(scope), environment_.clock.MonotonicNow() + wait, std::move(done)};
   if (parts_->flushes.TryPush(std::move(request))) return;
   request.done(
       Fail(ErrorKind::kUnavailable,

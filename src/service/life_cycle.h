@@ -21,6 +21,7 @@ namespace signaldb {
 
 class CommitScheduler;
 class IngestPipeline;
+struct FlushScope;
 
 /// The whole writer in one process: composed from its configuration, started, drained, stopped.
 ///
@@ -86,6 +87,7 @@ class Service final : public ServiceState {
                                              std::stop_token stop);
   [[nodiscard]] Status Listen();
   [[nodiscard]] Status ListenToFlight();
+  void Flush(FlushScope scope, Nanos wait, FlushDone done);
   [[nodiscard]] Status ReadQueues();
   void CloseQueues(Nanos deadline);
   void EnterPhase(std::string why_not_ready);

@@ -12,8 +12,8 @@ namespace {
 
 // The folders of src/ and src/adapters/: a speaker is named by its folder.
 constexpr auto kModules = std::to_array<std::string_view>(
-    {"base", "iceberg", "telemetry", "log", "writer", "pipeline", "local", "memory", "sqlite",
-     "http", "otlp", "flight", "service"});
+    {"base", "iceberg", "telemetry", "log", "rpc", "writer", "pipeline", "local", "memory",
+     "sqlite", "http", "otlp", "flight", "service"});
 
 bool IsModule(std::string_view name) {
   for (const std::string_view module : kModules) {

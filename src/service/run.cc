@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "adapters/local/posix_file_system.h"
-#include "adapters/otlp/grpc_log.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "rpc/grpc_log.h"
 #include "service/event_log.h"
 #include "service/life_cycle.h"
 #include "service/log_levels.h"

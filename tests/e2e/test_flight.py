@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -235,6 +236,51 @@ def test_the_key_is_asked_for(tmp_path):
         assert len(writer.rows("logs", "body")) == 5
         assert "hush" not in writer.log_tail(100_000)
         assert "auth.internal_service_key is not set" not in writer.log_tail(100_000)
+
+
+def test_a_flush_commits_what_it_names_and_nothing_else(tmp_path):
+    with Writer(tmp_path, commit__interval="1h") as writer:
+        client, sent = Client(writer.flight), {}
+        for tenant, dataset in (("acme", "prod"), ("acme", "test"), ("other", "prod")):
+            table, ids = Puts(f"{tenant}-{dataset}").next("logs", 5)
+            client.put("logs", table, tenant_id=tenant, dataset_id=dataset)
+            sent[f"{tenant}.{dataset}"] = Counter(ids)
+
+        def stored():
+            bodies = {name: Counter(row["body"] for row in writer.rows("logs", "body", dataset=name)) for name in sent}
+            return {name: ids for name, ids in bodies.items() if ids}
+
+        def only(*names):
+            return {name: sent[name] for name in names}
+
+        assert stored() == {}
+        client.flush("acme", "prod")
+        assert stored() == only("acme.prod")
+        client.flush("nobody")
+        assert stored() == only("acme.prod")
+        client.flush("acme")
+        assert stored() == only("acme.prod", "acme.test")
+        client.flush("other")
+        assert stored() == sent
+        client.close()
+
+
+def test_it_speaks_tls_with_a_certificate(tmp_path):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", tmp_path / "key.pem",
+                    "-out", tmp_path / "cert.pem"], check=True, capture_output=True)
+    certificate = (tmp_path / "cert.pem").read_bytes()
+    with Writer(tmp_path, flight__tls_cert_file="cert.pem", flight__tls_key_file="key.pem") as writer:
+        table, ids = Puts("t").next("logs", 5)
+        client = Client(writer.flight, tls_root_certs=certificate)
+        client.put("logs", table)
+        client.flush()
+        client.close()
+        assert Counter(row["body"] for row in writer.rows("logs", "body")) == Counter(ids)
+        plain = Client(writer.flight)
+        with pytest.raises(flight.FlightUnavailableError):
+            plain.put("logs", table)
+        plain.close()
 
 
 def test_it_can_be_switched_off(tmp_path):

@@ -83,8 +83,9 @@ class Puts:
 class Client:
     """Puts as a sender of the contract does it."""
 
-    def __init__(self, address, key=None):
-        self._client = flight.FlightClient(f"grpc://{address}")
+    def __init__(self, address, key=None, tls_root_certs=None):
+        scheme = "grpc" if tls_root_certs is None else "grpc+tls"
+        self._client = flight.FlightClient(f"{scheme}://{address}", tls_root_certs=tls_root_certs)
         headers = [(b"authorization", f"Bearer {key}".encode())] if key else []
         self._headers = headers
 
@@ -111,9 +112,11 @@ class Client:
         options = flight.FlightCallOptions(timeout=20, headers=self._headers, write_options=compression)
         return self._client.do_put(descriptor or flight.FlightDescriptor.for_command(b""), schema, options)
 
-    def flush(self, tenant="default"):
-        scope = self.options((b"x-tenant-id", tenant.encode()), timeout=60)
-        return list(self._client.do_action(flight.Action("flush", b""), scope))
+    def flush(self, tenant="default", dataset=None):
+        scope = [(b"x-tenant-id", tenant.encode())]
+        if dataset is not None:
+            scope.append((b"x-dataset-id", dataset.encode()))
+        return list(self._client.do_action(flight.Action("flush", b""), self.options(*scope, timeout=60)))
 
     @property
     def raw(self):

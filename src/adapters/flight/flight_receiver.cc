@@ -376,8 +376,7 @@ void FlightReceiver::FlushScope(std::string_view tenant, std::string_view datase
   if (!IsValidTenantOrDataset(tenant) || (!dataset.empty() && !IsValidTenantOrDataset(dataset))) {
     return reply(Invalid("a name must be 1 to 64 of [A-Za-z0-9_-] key=x-tenant-id,x-dataset-id"));
   }
-  // Everything that is pending is more than was asked for, and costs no more commits.
-  flush_(kFlushWait, [reply = std::move(reply)](const Status& flushed) mutable {
+  flush_(tenant, dataset, kFlushWait, [reply = std::move(reply)](const Status& flushed) mutable {
     if (flushed) return reply({});
     reply({FlightCode::kUnavailable, flushed.error().message});
   });

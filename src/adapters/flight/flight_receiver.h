@@ -74,8 +74,10 @@ class FlightReceiver {
  public:
   using Reply = std::move_only_function<void(FlightAnswer)>;
   using FlushDone = std::move_only_function<void(Status)>;
-  /// Commits everything that is pending; answers within `wait`.
-  using Flush = std::function<void(Nanos wait, FlushDone done)>;
+  /// Commits everything that is pending of the tenant, or of one dataset of it if that is not
+  /// empty; answers within `wait`.
+  using Flush = std::function<void(std::string_view tenant, std::string_view dataset, Nanos wait,
+                                   FlushDone done)>;
   /// Whether rows fit into a table as it is now. Errors: kNotFound (no such table), kInvalid (names
   /// the column), others (the catalog is away).
   using CheckRows = std::function<Status(const IngestRequest& target, const std::string& table,

@@ -1,20 +1,17 @@
 #include "adapters/flight/flight_server.h"
 
 #include <algorithm>
-#include <atomic>
-#include <limits>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
-#include <fmt/format.h>
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/resource_quota.h>
-#include <grpcpp/support/slice.h>
 
 #include "adapters/flight/flight_messages.h"
+#include "rpc/message_bytes.h"
+#include "rpc/rpc_call.h"
 #include "telemetry/decompress.h"
 
 namespace signaldb {
@@ -39,15 +36,6 @@ grpc::Status StatusOf(const FlightAnswer& answer) {
   return {static_cast<grpc::StatusCode>(answer.code), SafeText(answer.message)};
 }
 
-grpc::ByteBuffer BufferOf(const std::string& bytes) {
-  const grpc::Slice slice(bytes);
-  return grpc::ByteBuffer(&slice, 1);
-}
-
-std::span<const std::byte> BytesOf(const grpc::Slice& slice) {
-  return {reinterpret_cast<const std::byte*>(slice.begin()), slice.size()};
-}
-
 /// gRPC does not tell a compressed message from a plain one once it leaves it alone. No FlightData
 /// begins like either: their first fields would be of a type that does not exist, or unknown.
 ContentCoding CodingOf(std::span<const std::byte> bytes) {
@@ -61,6 +49,10 @@ ContentCoding CodingOf(std::span<const std::byte> bytes) {
   return ContentCoding::kIdentity;
 }
 
+std::uint64_t MessageBytesMax(const FlightReceiver& receiver) {
+  return receiver.options().put_bytes_max + kMessageSlack;
+}
+
 std::string_view MetadataOf(const grpc::GenericCallbackServerContext& context,
                             const char* lower_case_name) {
   const auto found = context.client_metadata().find(lower_case_name);
@@ -68,15 +60,8 @@ std::string_view MetadataOf(const grpc::GenericCallbackServerContext& context,
   return {found->second.data(), found->second.size()};
 }
 
-/// Answers once, from whatever thread comes first: the answer of the Ingest may come when the call
-/// is cancelled and gone, so whoever takes the ticket first finishes it, the other one does
-/// nothing.
-using Ticket = std::shared_ptr<std::atomic<bool>>;
-
-/// One put. Deletes itself in OnDone, which gRPC calls after Finish and nothing else.
-///
-/// Threads: gRPC's own, and that of the Ingest for the answer.
-class PutCall final : public grpc::ServerGenericBidiReactor {
+/// One put.
+class PutCall final : public RpcCall {
  public:
   PutCall(FlightReceiver& receiver, grpc::GenericCallbackServerContext& context)
       : receiver_(receiver), context_(context), put_(receiver.BeginPut()) {
@@ -85,21 +70,15 @@ class PutCall final : public grpc::ServerGenericBidiReactor {
     if (refusal) {
       Refuse(*refusal);
     } else {
-      StartRead(&message_);
+      Read();
     }
   }
 
   void OnReadDone(bool ok) override {
     if (!ok) return EndOfStream();
     if (auto answer = AddMessage()) return Refuse(*answer);
-    StartRead(&message_);
+    Read();
   }
-
-  void OnCancel() override {
-    if (!ticket_->exchange(true)) Finish(grpc::Status::CANCELLED);
-  }
-
-  void OnDone() override { delete this; }
 
  private:
   ~PutCall() override = default;
@@ -107,37 +86,32 @@ class PutCall final : public grpc::ServerGenericBidiReactor {
   void EndOfStream() {
     // A stream ends like this too when its client gives it up, which must store nothing.
     if (context_.IsCancelled()) return OnCancel();
-    receiver_.Submit(std::move(put_), [this, ticket = ticket_](const FlightAnswer& answer) {
+    receiver_.Submit(std::move(put_), [this, may = ticket()](const FlightAnswer& answer) {
       // `this` is alive if and only if the ticket is still there.
-      if (!ticket->exchange(true)) FinishWith(answer);
+      if (may.Take()) FinishWith(answer);
     });
   }
 
   /// Hands the message that was read to the receiver, in one piece and decompressed.
   std::optional<FlightAnswer> AddMessage() {
-    std::vector<grpc::Slice> slices;
-    if (!message_.Dump(&slices).ok())
-      return FlightAnswer{FlightCode::kInvalidArgument, "a message cannot be read"};
-    message_.Clear();
-    if (slices.size() == 1) return AddBytes(BytesOf(slices[0]));
-    std::size_t size = 0;
-    for (const grpc::Slice& slice : slices) size += slice.size();
-    BudgetedBuffer whole(&receiver_.budget(), receiver_.options().put_bytes_max + kMessageSlack);
-    if (const auto refusal = whole.Reserve(size)) return NoRoom(*refusal);
-    for (grpc::Slice& slice : slices) {
-      if (const auto refusal = whole.Append(BytesOf(slice))) return NoRoom(*refusal);
-      slice = grpc::Slice();
+    const auto whole = TakeMessageBytes(message(), MessageBytesMax(receiver_), receiver_.budget());
+    if (whole) return AddBytes(whole->bytes);
+    switch (whole.error()) {
+      case MessageFailure::kTooLarge:
+        return NoRoom(BufferRefusal::kTooLarge);
+      case MessageFailure::kBudgetExhausted:
+        return NoRoom(BufferRefusal::kBudgetExhausted);
+      case MessageFailure::kUnreadable:
+        break;
     }
-    const BudgetedBuffer::Contents contents = std::move(whole).Finish();
-    return AddBytes(contents.bytes);
+    return FlightAnswer{FlightCode::kInvalidArgument, "a message cannot be read"};
   }
 
   std::optional<FlightAnswer> AddBytes(std::span<const std::byte> bytes) {
     const ContentCoding coding = CodingOf(bytes);
     if (coding == ContentCoding::kIdentity) return receiver_.Add(put_, bytes);
     const auto plain =
-        Decompress(coding, bytes, {.bytes_max = receiver_.options().put_bytes_max + kMessageSlack},
-                   receiver_.budget());
+        Decompress(coding, bytes, {.bytes_max = MessageBytesMax(receiver_)}, receiver_.budget());
     if (plain) return receiver_.Add(put_, plain->bytes);
     switch (plain.error()) {
       case DecompressFailure::kTooLarge:
@@ -153,7 +127,7 @@ class PutCall final : public grpc::ServerGenericBidiReactor {
   [[nodiscard]] FlightAnswer NoRoom(BufferRefusal why) const { return receiver_.RefusalOf(why); }
 
   void Refuse(const FlightAnswer& answer) {
-    if (ticket_->exchange(true)) return;
+    if (!ticket().Take()) return;
     receiver_.End(put_, "unknown", answer);
     put_.body = BudgetedBuffer();
     FinishWith(answer);
@@ -164,20 +138,16 @@ class PutCall final : public grpc::ServerGenericBidiReactor {
       Finish(StatusOf(answer));
       return;
     }
-    result_ = BufferOf("");  // A PutResult without app_metadata.
-    StartWriteAndFinish(&result_, grpc::WriteOptions(), grpc::Status::OK);
+    RpcCall::FinishWith("");  // A PutResult without app_metadata.
   }
 
   FlightReceiver& receiver_;
   grpc::GenericCallbackServerContext& context_;
   FlightPut put_;
-  grpc::ByteBuffer message_;
-  grpc::ByteBuffer result_;
-  const Ticket ticket_ = std::make_shared<std::atomic<bool>>(false);
 };
 
-/// A call with one request and no put: an action or a list. Deletes itself in OnDone.
-class SmallCall final : public grpc::ServerGenericBidiReactor {
+/// A call with one request and no put: an action or a list.
+class SmallCall final : public RpcCall {
  public:
   SmallCall(FlightReceiver& receiver, grpc::GenericCallbackServerContext& context)
       : receiver_(receiver),
@@ -186,7 +156,7 @@ class SmallCall final : public grpc::ServerGenericBidiReactor {
     if (const auto refusal = receiver_.Authorize(MetadataOf(context_, "authorization"))) {
       Reply(*refusal);
     } else {
-      StartRead(&message_);
+      Read();
     }
   }
 
@@ -194,49 +164,35 @@ class SmallCall final : public grpc::ServerGenericBidiReactor {
     if (!ok) return Reply({FlightCode::kInvalidArgument, "the call carries no message"});
     if (method_ == "DoAction") return Act();
     if (method_ == "ListActions") {
-      if (ticket_->exchange(true)) return;
-      result_ = BufferOf(RenderActionType(
+      if (!ticket().Take()) return;
+      return FinishWith(RenderActionType(
           kFlushAction, "commits everything pending of the tenant in x-tenant-id"));
-      StartWriteAndFinish(&result_, grpc::WriteOptions(), grpc::Status::OK);
-      return;
     }
     Reply({});  // ListFlights: there are none.
   }
-
-  void OnCancel() override {
-    if (!ticket_->exchange(true)) Finish(grpc::Status::CANCELLED);
-  }
-
-  void OnDone() override { delete this; }
 
  private:
   ~SmallCall() override = default;
 
   void Act() {
-    grpc::Slice message;
-    const auto type = message_.DumpToSingleSlice(&message).ok()
-                          ? ParseActionType(BytesOf(message))
-                          : Fail(ErrorKind::kInvalid, "the message cannot be read");
+    const auto bytes = TakeMessageBytes(message(), MessageBytesMax(receiver_), receiver_.budget());
+    const auto type = bytes ? ParseActionType(bytes->bytes)
+                            : Fail(ErrorKind::kInvalid, "the message cannot be read");
     if (!type) return Reply({FlightCode::kInvalidArgument, type.error().message});
     if (*type != kFlushAction)
       return Reply({FlightCode::kUnimplemented, "there is no such action; the only one is flush"});
     receiver_.FlushScope(MetadataOf(context_, "x-tenant-id"), MetadataOf(context_, "x-dataset-id"),
-                         [this, ticket = ticket_](const FlightAnswer& answer) {
+                         [this, may = ticket()](const FlightAnswer& answer) {
                            // `this` is alive if and only if the ticket is still there.
-                           if (!ticket->exchange(true)) Finish(StatusOf(answer));
+                           if (may.Take()) Finish(StatusOf(answer));
                          });
   }
 
-  void Reply(const FlightAnswer& answer) {
-    if (!ticket_->exchange(true)) Finish(StatusOf(answer));
-  }
+  void Reply(const FlightAnswer& answer) { Answer(StatusOf(answer)); }
 
   FlightReceiver& receiver_;
   grpc::GenericCallbackServerContext& context_;
   const std::string method_;
-  grpc::ByteBuffer message_;
-  grpc::ByteBuffer result_;
-  const Ticket ticket_ = std::make_shared<std::atomic<bool>>(false);
 };
 
 class FlightService final : public grpc::CallbackGenericService {
@@ -259,82 +215,13 @@ class FlightService final : public grpc::CallbackGenericService {
   FlightReceiver& receiver_;
 };
 
-int Milliseconds(std::chrono::milliseconds duration) { return static_cast<int>(duration.count()); }
-
-class GenericFlightServer final : public FlightServer {
- public:
-  GenericFlightServer(FlightReceiver& receiver, FlightServerOptions options)
-      : service_(receiver),
-        options_(std::move(options)),
-        message_bytes_max_(receiver.options().put_bytes_max + kMessageSlack) {}
-  ~GenericFlightServer() override { Stop(std::chrono::nanoseconds(0)); }
-
-  [[nodiscard]] Status Open();
-
-  [[nodiscard]] std::uint16_t port() const override { return static_cast<std::uint16_t>(port_); }
-  [[nodiscard]] std::string address() const override {
-    return fmt::format("{}:{}", options_.listen.substr(0, options_.listen.rfind(':')), port_);
-  }
-  void Stop(std::chrono::nanoseconds grace) override {
-    if (server_ == nullptr) return;
-    const std::chrono::microseconds rounded =
-        std::chrono::duration_cast<std::chrono::microseconds>(grace);
-    server_->Shutdown(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                                   gpr_time_from_micros(rounded.count(), GPR_TIMESPAN)));
-    server_->Wait();
-    server_.reset();
-  }
-
- private:
-  FlightService service_;
-  const FlightServerOptions options_;
-  const std::uint64_t message_bytes_max_;
-  int port_ = 0;
-  std::unique_ptr<grpc::Server> server_;
-};
-
-Status GenericFlightServer::Open() {
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort(options_.listen, grpc::InsecureServerCredentials(), &port_);
-  builder.RegisterCallbackGenericService(&service_);
-  builder.SetMaxReceiveMessageSize(static_cast<int>(
-      std::min<std::uint64_t>(message_bytes_max_, std::numeric_limits<int>::max())));
-  // gRPC inflates without a limit, so that 64 MiB could become 64 GiB, and it knows no zstd: it is
-  // done here instead.
-  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
-  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
-  // Else a second process could listen on the same port, and both would get half of the puts.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options_.streams_per_connection_max);
-  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE,
-                             static_cast<int>(options_.metadata_bytes_max));
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(options_.keepalive_time));
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
-                             Milliseconds(options_.keepalive_timeout));
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
-                             Milliseconds(options_.client_ping_interval_min));
-  grpc::ResourceQuota quota("flight");
-  quota.Resize(options_.memory_bytes_max);
-  builder.SetResourceQuota(quota);
-  server_ = builder.BuildAndStart();
-  if (server_ == nullptr || port_ == 0) {
-    server_.reset();
-    return Fail(ErrorKind::kUnavailable,
-                fmt::format("cannot listen for arrow flight: the address is taken or wrong, "
-                            "address={}",
-                            options_.listen));
-  }
-  return {};
-}
-
 }  // namespace
 
-Result<std::unique_ptr<FlightServer>> FlightServer::Start(FlightReceiver& receiver,
-                                                          FlightServerOptions options) {
-  auto server = std::make_unique<GenericFlightServer>(receiver, std::move(options));
-  SIGNALDB_TRY(server->Open());
-  return server;
+Result<std::unique_ptr<GrpcServer>> StartFlightServer(FlightReceiver& receiver,
+                                                      GrpcServerOptions options) {
+  options.name = "arrow flight";
+  options.message_bytes_max = MessageBytesMax(receiver);
+  return GrpcServer::Start(std::make_unique<FlightService>(receiver), std::move(options));
 }
 
 }  // namespace signaldb

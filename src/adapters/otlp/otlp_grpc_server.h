@@ -1,51 +1,19 @@
 #pragma once
 
-#include <chrono>
-#include <cstddef>
-#include <cstdint>
 #include <memory>
-#include <string>
 
 #include "adapters/otlp/receiver.h"
+#include "rpc/grpc_server.h"
 #include "signaldb/result.h"
 
 namespace signaldb {
 
-struct OtlpGrpcOptions {
-  std::string listen = "127.0.0.1:4317";  ///< Port 0: a free one.
-  std::string certificate_pem;            ///< PEM text; with `key_pem` empty: no TLS.
-  std::string key_pem;
-  int streams_per_connection_max = 128;
-  /// What gRPC may hold for connections and messages that are being received; the budget of the
-  /// receiver covers what is complete.
-  std::size_t memory_bytes_max = 256 << 20;
-  std::size_t metadata_bytes_max = 64 << 10;
-  std::chrono::seconds keepalive_time{60};     ///< Without a byte for so long: ping the client.
-  std::chrono::seconds keepalive_timeout{20};  ///< No answer to the ping: close.
-  std::chrono::seconds client_ping_interval_min{
-      10};  ///< A client that pings more often is cut off.
-};
-
-/// OTLP/gRPC: the Export methods of the three collector services, on raw bytes.
+/// OTLP/gRPC: the Export methods of the three collector services, on raw bytes. Sets the name and
+/// the limit of messages in `options`.
 ///
-/// Lifetime: borrows `receiver`, which outlives this object and every answer.
-/// Threads:  thread-safe.
-class OtlpGrpcServer {
- public:
-  /// Binds, listens and serves from here on.
-  /// Errors: kUnavailable (the address cannot be bound, or the certificate cannot be used).
-  [[nodiscard]] static Result<std::unique_ptr<OtlpGrpcServer>> Start(OtlpReceiver& receiver,
-                                                                     OtlpGrpcOptions options);
-  /// Stops without grace if Stop was not called.
-  virtual ~OtlpGrpcServer() = default;
-
-  /// The port that is really listened on.
-  [[nodiscard]] virtual std::uint16_t port() const = 0;
-  [[nodiscard]] virtual std::string address() const = 0;
-
-  /// Refuses new calls at once, lets those in flight end until `grace` has passed, cancels the
-  /// rest. Answers that come later are dropped. Idempotent.
-  virtual void Stop(std::chrono::nanoseconds grace) = 0;
-};
+/// Lifetime: borrows `receiver`, which outlives the server and every answer.
+/// Errors: kUnavailable (the address cannot be bound, or the certificate cannot be used).
+[[nodiscard]] Result<std::unique_ptr<GrpcServer>> StartOtlpGrpcServer(OtlpReceiver& receiver,
+                                                                      GrpcServerOptions options);
 
 }  // namespace signaldb

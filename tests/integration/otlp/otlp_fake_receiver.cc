@@ -75,7 +75,7 @@ int Serve(int count, char** arguments) {
   OtlpReceiver receiver(ingest, budget, clock, random, events, {});
   OtlpHttpHandler handler(receiver);
   HttpServerOptions http_options;
-  OtlpGrpcOptions grpc_options;
+  GrpcServerOptions grpc_options;
   grpc_options.listen = "127.0.0.1:0";
   if (count == 3) {
     http_options.tls = {.certificate_pem = Contents(arguments[1]),
@@ -84,7 +84,7 @@ int Serve(int count, char** arguments) {
     grpc_options.key_pem = http_options.tls.key_pem;
   }
   const auto http = HttpServer::Start(handler, clock, events, http_options);
-  const auto grpc = OtlpGrpcServer::Start(receiver, grpc_options);
+  const auto grpc = StartOtlpGrpcServer(receiver, grpc_options);
   if (!http || !grpc) {
     std::cerr << (http ? grpc.error().message : http.error().message) << "\n";
     return 1;

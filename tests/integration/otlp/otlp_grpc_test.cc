@@ -332,9 +332,9 @@ TEST(OtlpGrpc, RefusesCallsWhileDraining) {
 
 TEST(OtlpGrpc, DoesNotShareItsPort) {
   Stack stack;
-  OtlpGrpcOptions options;
+  GrpcServerOptions options;
   options.listen = stack.grpc->address();
-  EXPECT_THAT(OtlpGrpcServer::Start(stack.receiver, options),
+  EXPECT_THAT(StartOtlpGrpcServer(stack.receiver, options),
               IsErrorSaying(ErrorKind::kUnavailable, "address=127.0.0.1:"));
 }
 

@@ -53,7 +53,7 @@ class Stack {
     std::int64_t budget_bytes = 256 << 20;
     OtlpReceiverOptions receiver{};
     HttpServerOptions http{};
-    OtlpGrpcOptions grpc{};
+    GrpcServerOptions grpc{};
   };
 
   explicit Stack(Settings settings)
@@ -64,7 +64,7 @@ class Stack {
     auto http_result = HttpServer::Start(handler, clock, events, settings.http);
     EXPECT_THAT(http_result, IsOk());
     if (http_result) http = *std::move(http_result);
-    auto grpc_result = OtlpGrpcServer::Start(receiver, settings.grpc);
+    auto grpc_result = StartOtlpGrpcServer(receiver, settings.grpc);
     EXPECT_THAT(grpc_result, IsOk());
     if (grpc_result) grpc = *std::move(grpc_result);
   }
@@ -86,7 +86,7 @@ class Stack {
   OtlpReceiver receiver;
   OtlpHttpHandler handler;
   std::unique_ptr<HttpServer> http;
-  std::unique_ptr<OtlpGrpcServer> grpc;
+  std::unique_ptr<GrpcServer> grpc;
 };
 
 }  // namespace signaldb::testing

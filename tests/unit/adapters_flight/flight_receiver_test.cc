@@ -76,8 +76,9 @@ class FlightReceiverTest : public ::testing::Test {
   void Make(FlightReceiverOptions options = {}) {
     receiver.emplace(
         ingest,
-        [this](Nanos, FlightReceiver::FlushDone done) {
-          ++flushes;
+        [this](std::string_view tenant, std::string_view dataset, Nanos,
+               FlightReceiver::FlushDone done) {
+          flushes.push_back(std::string(tenant) + "/" + std::string(dataset));
           done(flushed);
         },
         [this](const IngestRequest& target, const std::string& table,
@@ -111,7 +112,7 @@ class FlightReceiverTest : public ::testing::Test {
   SystemRandom random;
   testing::RecordingListener events;
   Status flushed;
-  int flushes = 0;
+  std::vector<std::string> flushes;
   Status fits;
   std::vector<std::string> checked;
   std::optional<FlightReceiver> receiver;
@@ -315,7 +316,7 @@ TEST_F(FlightReceiverTest, AsksForTheKeyIfThereIsOne) {
     EXPECT_EQ(receiver->Authorize(wrong)->code, FlightCode::kPermissionDenied) << wrong;
 }
 
-TEST_F(FlightReceiverTest, FlushesForATenant) {
+TEST_F(FlightReceiverTest, FlushesWhatTheCallerNames) {
   Make();
   const auto flush = [&](std::string_view tenant, std::string_view dataset) {
     FlightAnswer answer{FlightCode::kInternal, ""};
@@ -324,11 +325,10 @@ TEST_F(FlightReceiverTest, FlushesForATenant) {
   };
   EXPECT_EQ(flush("acme", ""), FlightCode::kOk);
   EXPECT_EQ(flush("acme", "prod"), FlightCode::kOk);
-  EXPECT_EQ(flushes, 2);
   EXPECT_EQ(flush("", "prod"), FlightCode::kInvalidArgument);
   EXPECT_EQ(flush("a/b", ""), FlightCode::kInvalidArgument);
   EXPECT_EQ(flush("acme", "/"), FlightCode::kInvalidArgument);
-  EXPECT_EQ(flushes, 2);
+  EXPECT_THAT(flushes, ::testing::ElementsAre("acme/", "acme/prod"));
   flushed = Fail(ErrorKind::kUnavailable, "catalog");
   EXPECT_EQ(flush("acme", ""), FlightCode::kUnavailable);
 }

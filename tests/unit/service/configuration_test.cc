@@ -97,6 +97,8 @@ const std::map<std::string, std::string, std::less<>>& OtherValues() {
       {"otlp.tls_key_file", "/etc/key.pem"},
       {"flight.listen", "0.0.0.0:4"},
       {"flight.max_put_bytes", "4MiB"},
+      {"flight.tls_cert_file", "/etc/cert.pem"},
+      {"flight.tls_key_file", "/etc/key.pem"},
       {"auth.internal_service_key", "hush"},
       {"admin.listen", "[::1]:3"},
       {"commit.interval", "1s"},
@@ -145,6 +147,7 @@ std::vector<std::string> SettingsFor(std::string_view key) {
   add(key);
   constexpr std::pair<std::string_view, std::string_view> kPairs[] = {
       {"otlp.tls_cert_file", "otlp.tls_key_file"},
+      {"flight.tls_cert_file", "flight.tls_key_file"},
       {"storage.access_key_id", "storage.secret_access_key"},
   };
   for (const auto& [one, other] : kPairs) {
@@ -408,6 +411,8 @@ TEST(Configuration, RefusesAFileInOneLineThatNamesPlaceKeyAndWhatWasExpected) {
       {"upstream discovery", "[discovery]\nttl = 1\n", "instances do not know of each other"},
       {"cert without key", "[otlp]\ntls_cert_file = \"c\"\n",
        "signaldb.toml:2: expected otlp.tls_key_file with it key=otlp.tls_cert_file"},
+      {"flight key without cert", "[flight]\ntls_key_file = \"k\"\n",
+       "signaldb.toml:2: expected flight.tls_cert_file with it key=flight.tls_key_file"},
       {"small log", "[log]\nbytes_max = \"100MiB\"\n", "room for two segments"},
       {"request above half of a set budget",
        "[memory]\nbudget = \"64MiB\"\n[otlp]\nmax_request_bytes = \"33MiB\"\n",

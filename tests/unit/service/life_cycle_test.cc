@@ -104,9 +104,12 @@ TEST_F(LifeCycleTest, LeavesCleanlyWhereverTheStartFails) {
     EXPECT_THAT(service->Start({}), IsError(ErrorKind::kUnavailable));
     service.reset();
   }
-  auto service = Make({"otlp.tls_cert_file=/no/such/file", "otlp.tls_key_file=/no/such/file"});
-  EXPECT_FALSE(service->Start({}).has_value());
-  service.reset();
+  for (const std::string receiver : {"otlp", "flight"}) {
+    SCOPED_TRACE(receiver);
+    auto service =
+        Make({receiver + ".tls_cert_file=/no/such/file", receiver + ".tls_key_file=/no/such/file"});
+    EXPECT_FALSE(service->Start({}).has_value());
+  }
   // Nothing of the failed ones holds the folder.
   EXPECT_THAT(Make()->Start({}), IsOk());
 }

@@ -1,4 +1,4 @@
-#include "adapters/otlp/grpc_log.h"
+#include "rpc/grpc_log.h"
 
 #include <cstring>
 #include <mutex>
@@ -45,7 +45,7 @@ void Pass(gpr_log_func_args* line) {
   const char* const slash = std::strrchr(line->file, '/');
   route.events->Log(
       {.severity = SeverityOf(line->severity),
-       .module = "otlp",
+       .module = "rpc",
        .message = "grpc says",
        .fields = {
            {"text", line->message},

@@ -1,4 +1,4 @@
-#include "adapters/otlp/grpc_log.h"
+#include "rpc/grpc_log.h"
 
 #include <grpc/support/log.h>
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ TEST(GrpcLog, BringsLinesToTheListenerWhileItLives) {
   const auto lines = events.events();
   ASSERT_EQ(lines.size(), 1U);
   EXPECT_EQ(lines[0].severity, Severity::kWarning);
-  EXPECT_EQ(lines[0].module, "otlp");
+  EXPECT_EQ(lines[0].module, "rpc");
   EXPECT_EQ(lines[0].message, "grpc says");
   ASSERT_EQ(lines[0].fields.size(), 2U);
   EXPECT_EQ(lines[0].fields[0].second, "handshake failed");

@@ -4,7 +4,7 @@
 
 namespace signaldb {
 
-/// While it lives, what gRPC has to say goes to the listener as lines of module "otlp" instead of
+/// While it lives, what gRPC has to say goes to the listener as lines of module "rpc" instead of
 /// to stderr in gRPC's own format. gRPC has one place for such a function in a process, so there is
 /// at most one of these at a time.
 ///
