@@ -48,6 +48,8 @@ BANNED_CALLS = {
     r"\bstd::[io]?fstream\b": "the FileSystem of base/file_system.h",
     r"\bstd::filesystem::(rename|remove|create_director|resize_file|copy)":
         "the FileSystem of base/file_system.h",
+    r"\b(strto(d|f|ld)|atof|sto(d|f|ld)|setlocale)\(":
+        "std::from_chars or base/decimal_text.h, which no locale changes",
     r"\.detach\(\)": "a std::jthread that is joined by destruction",
 }
 CALLS_ALLOWED_IN = ("src/base/", "src/adapters/local/")
@@ -268,6 +270,7 @@ SAMPLES = [
     ("banned-calls", "src/log/x.cc", "int fd = ::open(p, 0);\n", "auto f = files.Open(p);\n"),
     ("banned-calls", "src/log/x.cc", "fsync(fd);\n", "file.Sync();\n"),
     ("banned-calls", "src/log/x.cc", "std::ifstream in(path);\n", "std::istringstream in(s);\n"),
+    ("banned-calls", "src/log/x.cc", "double d = std::strtod(s, nullptr);\n", "d = ReadDouble(s, value);\n"),
     ("nodiscard", "src/log/x.h", "#pragma once\nStatus Trim(int x);\n",
      "#pragma once\n[[nodiscard]] Status Trim(int x);\n"),
     ("nodiscard", "src/log/x.h",

@@ -2,8 +2,9 @@
 
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
+
+#include "base/decimal_text.h"
 
 namespace signaldb {
 namespace {
@@ -33,20 +34,13 @@ std::optional<double> ParseDouble(std::string_view text) {
   if (text == "NaN") return std::numeric_limits<double>::quiet_NaN();
   if (text == "Infinity" || text == "+Inf") return std::numeric_limits<double>::infinity();
   if (text == "-Infinity" || text == "-Inf") return -std::numeric_limits<double>::infinity();
-  // from_chars knows "inf" and "nan" too, which no JSON rule allows.
+  // ReadDouble knows "inf" and "nan" too, which no JSON rule allows.
   if (text.empty() || text.size() > kNumberCharsMax ||
       text.find_first_not_of("0123456789+-.eE") != std::string_view::npos) {
     return std::nullopt;
   }
   double value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stopped, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (stopped != end) return std::nullopt;
-  if (error == std::errc()) return value;
-  if (error != std::errc::result_out_of_range) return std::nullopt;
-  // Too large is an error, too small is zero; from_chars does not say which it was.
-  value = std::strtod(std::string(text).c_str(), nullptr);
-  if (std::isinf(value)) return std::nullopt;
+  if (ReadDouble(text, value) != std::errc()) return std::nullopt;
   return value;
 }
 
