@@ -24,6 +24,7 @@
 #define TOML_UNREACHABLE __builtin_unreachable()
 #include <toml++/toml.h>
 
+#include "adapters/local/text_file.h"
 #include "service/configuration_assembly.h"
 #include "service/configuration_keys.h"
 #include "service/log_levels.h"
@@ -216,9 +217,7 @@ using Environment = std::map<std::string, std::string, std::less<>>;
 Result<std::string> ReadSecret(const ConfigurationSources& sources, const std::string& path) {
   Result<std::string> text = sources.read_file(path);
   if (!text.has_value()) return text;
-  if (text->ends_with('\n')) text->pop_back();
-  if (text->ends_with('\r')) text->pop_back();
-  return text;
+  return WithoutLineEnd(*std::move(text));
 }
 
 /// Applies one SIGNALDB__ variable, whose key must be known.

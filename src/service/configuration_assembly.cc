@@ -7,10 +7,10 @@
 
 #include <fmt/format.h>
 
+#include "adapters/object_store/s3_dsn.h"
 #include "adapters/object_store/s3_file_io.h"
 #include "adapters/postgres/postgres_uri.h"
 #include "service/locations.h"
-#include "service/s3_dsn.h"
 
 namespace signaldb {
 namespace {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,10 +32,5 @@ struct ConfigurationArguments {
 [[nodiscard]] Result<LoadedConfiguration> LoadForProcess(FileSystem& files,
                                                          ConfigurationArguments arguments,
                                                          const char* const* environment);
-
-/// The text of a file an operator named: it may be a symbolic link, as in mounted secrets.
-/// Errors: kNotFound, kInvalid (longer than `bytes_max`), kUnavailable.
-[[nodiscard]] Result<std::string> ReadTextFile(FileSystem& files, const std::string& path,
-                                               std::size_t bytes_max);
 
 }  // namespace signaldb

@@ -7,12 +7,12 @@
 #include "adapters/local/local_file_io.h"
 #include "adapters/memory/memory_catalog.h"
 #include "adapters/memory/memory_file_io.h"
+#include "adapters/object_store/s3_dsn.h"
 #include "adapters/object_store/s3_file_io.h"
 #include "adapters/postgres/postgres_catalog.h"
 #include "adapters/postgres/postgres_uri.h"
 #include "adapters/sqlite/sqlite_catalog.h"
 #include "service/locations.h"
-#include "service/s3_dsn.h"
 #include "service/version.h"
 
 namespace signaldb {

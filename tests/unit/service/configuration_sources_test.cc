@@ -13,10 +13,8 @@
 namespace signaldb {
 namespace {
 
-using testing::IsError;
 using testing::IsErrorSaying;
 using testing::IsOk;
-using testing::IsOkAnd;
 using testing::TempDir;
 
 const char* const kNothing[] = {nullptr};
@@ -70,21 +68,6 @@ TEST(ConfigurationSources, FollowsTheLinksOfMountedSecrets) {
   const auto loaded = LoadConfiguration(*sources);
   ASSERT_THAT(loaded, IsOk());
   EXPECT_EQ(loaded->values.schema.sqlite_path, dir / "linked.db");
-}
-
-TEST(ConfigurationSources, ReadsAFileUpToItsLimit) {
-  const TempDir dir;
-  PosixFileSystem files;
-  for (const std::size_t size : {std::size_t{0}, std::size_t{99}, std::size_t{100}}) {
-    Write(dir / "f", std::string(size, 'x'));
-    EXPECT_THAT(ReadTextFile(files, dir / "f", 100), IsOkAnd(std::string(size, 'x')));
-  }
-  for (const std::size_t size : {std::size_t{101}, std::size_t{100'000}}) {
-    Write(dir / "f", std::string(size, 'x'));
-    EXPECT_THAT(ReadTextFile(files, dir / "f", 100),
-                IsErrorSaying(ErrorKind::kInvalid, "bytes_max=100"));
-  }
-  EXPECT_THAT(ReadTextFile(files, dir / "none", 100), IsError(ErrorKind::kNotFound));
 }
 
 }  // namespace

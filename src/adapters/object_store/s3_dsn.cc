@@ -1,4 +1,4 @@
-#include "service/s3_dsn.h"
+#include "adapters/object_store/s3_dsn.h"
 
 #include <algorithm>
 #include <array>
