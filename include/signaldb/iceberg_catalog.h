@@ -93,9 +93,11 @@ class IcebergCatalog {
   [[nodiscard]] Result<std::vector<TableName>> ListTables(std::string_view levels);
   /// Errors: kNotFound, kCorrupt (its metadata is missing or damaged).
   [[nodiscard]] Result<TableInfo> LoadTable(const TableName& table);
-  /// Sets table properties; others stay. No snapshot is made. Errors: kNotFound, kConflict (others
-  /// won every attempt), kInvalid (a key that Iceberg reserves), kCorrupt.
-  [[nodiscard]] Status SetTableProperties(const TableName& table, const StringMap& properties);
+  /// Sets some table properties and removes some, all or none; others stay. One that is to be
+  /// removed need not be there. No snapshot is made. Errors: kNotFound, kConflict (others won every
+  /// attempt), kInvalid (a key that Iceberg reserves, a key in both), kCorrupt.
+  [[nodiscard]] Status SetTableProperties(const TableName& table, const StringMap& properties,
+                                          const std::vector<std::string>& removed = {});
   /// Another name for the same table; its files stay where they are. Writers that were made for the
   /// old name fail with kNotFound. Errors: kNotFound (the table, or the namespace to move to),
   /// kConflict (the new name is taken).

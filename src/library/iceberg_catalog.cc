@@ -150,13 +150,15 @@ Result<TableInfo> IcebergCatalog::LoadTable(const TableName& table) {
   return InfoOf(loaded);
 }
 
-Status IcebergCatalog::SetTableProperties(const TableName& table, const StringMap& properties) {
+Status IcebergCatalog::SetTableProperties(const TableName& table, const StringMap& properties,
+                                          const std::vector<std::string>& removed) {
   SIGNALDB_ASSIGN(TableIdentifier identifier, IdentifierOf(table));
   TableChange change;
   change.table = std::move(identifier);
   change.on_base = [wanted = AsProperties(properties)](const TableMetadata&) -> Result<Properties> {
     return wanted;
   };
+  change.removed_properties = removed;
   std::vector<TableChange> changes;
   changes.push_back(std::move(change));
   ObjectStore::Parts& with = parts_->store->parts();

@@ -301,7 +301,7 @@ Result<TableAppend::Attempt> TableAppend::Prepare(FileIo& io, MetadataCache& cac
     SIGNALDB_ASSIGN(std::vector<ManifestFile> listed, ManifestsOn(io, cache, *base.metadata));
     SIGNALDB_TRY(AddSnapshot(base, std::move(listed), timestamp_ms, *next, attempt));
   }
-  SIGNALDB_TRY(SetProperties(*next, properties, {}));
+  SIGNALDB_TRY(SetProperties(*next, properties, change_.removed_properties));
   if (snapshot_id_ != 0) {
     SIGNALDB_ASSIGN(attempt.expiry, Expire(*base.metadata, timestamp_ms, *next));
   }

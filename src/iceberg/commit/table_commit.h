@@ -43,6 +43,8 @@ struct TableChange {
   /// gives the whole commit up: it becomes the commit's error, unless an earlier attempt may have
   /// been applied.
   std::function<Result<Properties>(const TableMetadata& base)> on_base;
+  /// Table properties that go, if they are there.
+  std::vector<std::string> removed_properties;
 };
 
 /// How an applied commit came about.

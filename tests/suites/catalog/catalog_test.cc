@@ -93,6 +93,28 @@ TEST_P(CatalogHandle, SetsPropertiesWithoutASnapshot) {
               IsError(ErrorKind::kNotFound));
 }
 
+TEST_P(CatalogHandle, RemovesPropertiesWithThoseItSets) {
+  TableOptions options = Options();
+  options.properties = {{"comment", "x"}, {"owner", "ann"}, {"team", "a"}};
+  ASSERT_THAT(catalog_->CreateTable(kEvents, options), IsOk());
+  EXPECT_THAT(catalog_->SetTableProperties(kEvents, {{"team", "b"}}, {"comment", "owner", "none"}),
+              IsOk());
+  auto info = catalog_->LoadTable(kEvents);
+  ASSERT_THAT(info, IsOk());
+  EXPECT_EQ(info->properties.at("team"), "b");
+  EXPECT_FALSE(info->properties.contains("comment"));
+  EXPECT_FALSE(info->properties.contains("owner"));
+  EXPECT_TRUE(info->properties.contains("write.parquet.compression-codec"));
+  EXPECT_EQ(info->snapshots, 0U);
+
+  EXPECT_THAT(catalog_->SetTableProperties(kEvents, {{"team", "c"}}, {"team"}),
+              IsErrorSaying(ErrorKind::kInvalid, "property=team"));
+  EXPECT_THAT(catalog_->SetTableProperties(kEvents, {{"team", "c"}}, {"uuid"}),
+              IsErrorSaying(ErrorKind::kInvalid, "uuid"));
+  info = catalog_->LoadTable(kEvents);
+  EXPECT_EQ(info->properties.at("team"), "b") << "all or none";
+}
+
 TEST_P(CatalogHandle, RenamesDropsAndRegisters) {
   ASSERT_THAT(world_.OpenWriter()->WriteBatch(EventBatch(0, 10)), IsOk());
   ASSERT_THAT(catalog_->CreateNamespace("acme.old"), IsOk());
