@@ -14,7 +14,7 @@
 signaldb::Status Run() {
   // snippet: environment
   SIGNALDB_ASSIGN(signaldb::Configuration config, signaldb::Configuration::FromEnvironment());
-  SIGNALDB_ASSIGN(const auto object_store, signaldb::ObjectStore::Open(config.storage.dsn));
+  SIGNALDB_ASSIGN(const auto object_store, signaldb::ObjectStore::Open(config.storage));
   // end of snippet
 
   // snippet: memory
@@ -65,5 +65,6 @@ signaldb::Status Run() {
 int main() {
   const signaldb::Status status = Run();
   if (!status.has_value()) std::fprintf(stderr, "%s\n", status.error().message.c_str());
+  signaldb::ObjectStore::EndProcess();
   return status.has_value() ? 0 : 1;
 }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "signaldb/metrics.h"
+#include "signaldb/object_store.h"
 #include "signaldb/result.h"
 #include "signaldb/retry_config.h"
 
@@ -71,9 +72,7 @@ struct Configuration {
     std::string catalog_uri = "sqlite::memory:";
     std::string catalog_name = "signaldb";  ///< Other tools must use the same one.
   } schema;
-  struct Storage {
-    std::string dsn = "memory://";  ///< For ObjectStore::Open, which the program calls.
-  } storage;
+  StorageConfig storage;  ///< For ObjectStore::Open, which the program calls.
   BatchOptimizationConfig batch;
   MemoryConfig memory;
   CatalogPoolConfig catalog_pool;
@@ -89,11 +88,14 @@ struct Configuration {
   /// The defaults, changed by environment variables: SIGNALDB_SCHEMA_CATALOG_TYPE,
   /// SIGNALDB_SCHEMA_CATALOG_URI, SIGNALDB_STORAGE_DSN, and for every field here
   /// SIGNALDB__SECTION__FIELD, which is stronger: SIGNALDB__RETRY__MAX_DELAY=10s,
-  /// SIGNALDB__MEMORY__LIMIT_BYTES=256MiB, SIGNALDB__MEMORY__WHEN_EXHAUSTED=fail.
+  /// SIGNALDB__MEMORY__LIMIT_BYTES=256MiB, SIGNALDB__MEMORY__WHEN_EXHAUSTED=fail. With _FILE behind
+  /// it, the value is the path of a file that has it, of 64 KiB at most, as secrets are mounted:
+  /// SIGNALDB__SCHEMA__CATALOG_URI_FILE=/run/secrets/catalog. A line end there is no part of it.
   /// `environment` is a list as `environ` is; null: that of the process.
   ///
-  /// Errors: kInvalid (a value that cannot be; a SIGNALDB__ variable that the library does not
-  /// have, those of the service among them; names it).
+  /// Errors: kInvalid (a value that cannot be; a file that cannot be read; a variable beside its
+  /// _FILE; a SIGNALDB__ variable that the library does not have, those of the service among them;
+  /// names it).
   [[nodiscard]] static Result<Configuration> FromEnvironment(
       const char* const* environment = nullptr);
 };

@@ -45,7 +45,7 @@ Result<std::unique_ptr<IcebergTableWriter::Parts>> OpenParts(
                                                     *store.clock, *parts->events);
   parts->Connect();
   if (store.folder.empty() || parts->catalog.life == CatalogLife::kProcess) return parts;
-  const std::string journals = JournalFolder(store.folder, parts->catalog.key);
+  const std::string journals = JournalFolder(store.folder, store.key + parts->catalog.key);
   SIGNALDB_TRY(RecoverFilesInFlight(*store.files, *parts->events, journals, *parts->committer,
                                     *store.io, {}));
   SIGNALDB_ASSIGN(parts->in_flight,

@@ -1,16 +1,22 @@
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <map>
+#include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <variant>
 
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "adapters/local/posix_file_system.h"
+#include "adapters/local/text_file.h"
 #include "library/check_config.h"
 #include "signaldb/config.h"
 
@@ -22,6 +28,9 @@ using C = Configuration;
 using std::chrono::milliseconds;
 
 constexpr std::string_view kPrefix = "SIGNALDB__";
+constexpr std::string_view kFileSuffix = "_FILE";
+
+using Variables = std::map<std::string_view, std::string_view>;
 
 struct NamedVariable {
   std::string_view variable;
@@ -52,6 +61,13 @@ const auto kKeys = std::to_array<Key>({
     {"schema.catalog_uri", +[](C& c) -> std::string& { return c.schema.catalog_uri; }},
     {"schema.catalog_name", +[](C& c) -> std::string& { return c.schema.catalog_name; }},
     {"storage.dsn", +[](C& c) -> std::string& { return c.storage.dsn; }},
+    {"storage.endpoint", +[](C& c) -> std::string& { return c.storage.endpoint; }},
+    {"storage.region", +[](C& c) -> std::string& { return c.storage.region; }},
+    {"storage.path_style", +[](C& c) -> bool& { return c.storage.path_style; }},
+    {"storage.access_key_id", +[](C& c) -> std::string& { return c.storage.access_key_id; }},
+    {"storage.secret_access_key",
+     +[](C& c) -> std::string& { return c.storage.secret_access_key; }},
+    {"storage.journal_folder", +[](C& c) -> std::string& { return c.storage.journal_folder; }},
     {"batch.max_rows_per_batch", +[](C& c) -> std::int64_t& { return c.batch.max_rows_per_batch; }},
     {"batch.max_memory_per_batch_bytes",
      Bytes{[](C& c) -> std::int64_t& { return c.batch.max_memory_per_batch_bytes; }}},
@@ -202,21 +218,55 @@ std::unexpected<Error> UnknownKey(std::string_view variable, std::string_view ke
                           known.empty() ? ", nor its section" : "; it has ", known, key, variable));
 }
 
-Status Set(C& config, std::string_view variable, std::string_view key, std::string_view text) {
-  for (const Key& known : kKeys) {
-    if (known.name != key) continue;
-    const Status set = std::visit(SetFrom(text, config), known.field);
+const Key* FindKey(std::string_view name) {
+  const auto found = std::ranges::find(kKeys, name, &Key::name);
+  return found == kKeys.end() ? nullptr : &*found;
+}
+
+Status Set(C& config, std::string_view variable, const Key& key, std::string_view text) {
+  const Status set = std::visit(SetFrom(text, config), key.field);
+  if (set.has_value()) return {};
+  return Fail(ErrorKind::kInvalid, fmt::format("{} key={} variable={} value=\"{}\"",
+                                               set.error().message, key.name, variable, text));
+}
+
+/// As `Set`, with what stands in the file at `path`, which no error repeats.
+Status SetFromFile(C& config, std::string_view variable, const Key& key, std::string_view path) {
+  std::error_code failed;
+  const std::string absolute = std::filesystem::absolute(path, failed).lexically_normal().string();
+  PosixFileSystem files;
+  Result<std::string> text = ReadTextFile(files, absolute, kSecretFileBytesMax);
+  std::string why;
+  if (text.has_value()) {
+    const Status set = std::visit(SetFrom(WithoutLineEnd(*std::move(text)), config), key.field);
     if (set.has_value()) return {};
-    return Fail(ErrorKind::kInvalid, fmt::format("{} key={} variable={} value=\"{}\"",
-                                                 set.error().message, key, variable, text));
+    why = set.error().message;
+  } else {
+    why = text.error().message;
   }
-  return UnknownKey(variable, key);
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("{} key={} variable={} file={}", why, key.name, variable, path));
+}
+
+Status Apply(C& config, const Variables& variables, std::string_view variable) {
+  std::string_view rest = variable.substr(kPrefix.size());
+  const std::string name = KeyOf(rest);
+  const std::string_view text = variables.at(variable);
+  if (const Key* const key = FindKey(name)) return Set(config, variable, *key, text);
+  if (!rest.ends_with(kFileSuffix)) return UnknownKey(variable, name);
+  rest.remove_suffix(kFileSuffix.size());
+  const Key* const key = FindKey(KeyOf(rest));
+  if (key == nullptr) return UnknownKey(variable, name);
+  const std::string direct = fmt::format("{}{}", kPrefix, rest);
+  if (!variables.contains(direct)) return SetFromFile(config, variable, *key, text);
+  return Fail(ErrorKind::kInvalid, fmt::format("{} is set too, use one of them key={} variable={}",
+                                               direct, key->name, variable));
 }
 
 }  // namespace
 
 Result<Configuration> Configuration::FromEnvironment(const char* const* environment) {
-  std::map<std::string_view, std::string_view> variables;
+  Variables variables;
   for (const char* const* at = environment == nullptr ? environ : environment; *at != nullptr;
        ++at) {
     const std::string_view line(*at);
@@ -226,11 +276,10 @@ Result<Configuration> Configuration::FromEnvironment(const char* const* environm
   Configuration config;
   for (const auto& [variable, key] : kNamedVariables) {
     const auto found = variables.find(variable);
-    if (found != variables.end()) SIGNALDB_TRY(Set(config, variable, key, found->second));
+    if (found != variables.end()) SIGNALDB_TRY(Set(config, variable, *FindKey(key), found->second));
   }
   for (const auto& [variable, text] : variables) {
-    if (!variable.starts_with(kPrefix)) continue;
-    SIGNALDB_TRY(Set(config, variable, KeyOf(variable.substr(kPrefix.size())), text));
+    if (variable.starts_with(kPrefix)) SIGNALDB_TRY(Apply(config, variables, variable));
   }
   SIGNALDB_TRY(CheckConfig(config));
   return config;

@@ -38,7 +38,8 @@ struct ObjectStore::Parts {
   std::unique_ptr<Random> random;
   std::unique_ptr<FileIo> io;  // After what it borrows.
   std::string warehouse;       // Without a final slash.
-  std::string folder;          // Of the machine; empty: files do not outlive the process.
+  std::string folder;          // Of the machine, for journals; empty: none are kept.
+  std::string key;             // Sets this store's journals apart, where others share the folder.
   EncodingRoom encoding_room;
 
   std::mutex mutex;

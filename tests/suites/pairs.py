@@ -21,18 +21,25 @@ class World:
     """A store and a catalog, and the numbers that writers said they had committed."""
 
     def __init__(self, folder, server=None):
+        self.folder = folder
         self.tables = folder / "tables"
+        self.environment = dict(os.environ)
+        self.python_properties = {}
         self.server = server
         self.database = folder / "catalog.db"
         self.uri = server.uri if server else f"sqlite://{self.database}"
         self.python_uri = server.python_uri if server else f"sqlite:///{self.database}"
         self.told = []
 
+    @property
+    def dsn(self):
+        return f"file://{self.tables}"
+
     def start(self, first, count, threads):
         return Pairs(self, first, count, threads)
 
     def read(self):
-        catalog = SqlCatalog("signaldb", uri=self.python_uri)
+        catalog = SqlCatalog("signaldb", uri=self.python_uri, **self.python_properties)
         return [catalog.load_table(f"acme.prod.{name}") for name in ("orders", "lines")]
 
     def check(self):
@@ -54,8 +61,10 @@ class World:
 
     def files_of_nobody(self):
         named = {task.file.file_path for table in self.read() for task in table.scan().plan_files()}
-        there = {f"file://{path}" for path in self.tables.rglob("*.parquet")}
-        return there - named
+        return self.data_files() - named
+
+    def data_files(self):
+        return {f"file://{path}" for path in self.tables.rglob("*.parquet")}
 
     @contextlib.contextmanager
     def locked(self):
@@ -74,9 +83,9 @@ class Pairs:
 
     def __init__(self, world, first, count, threads):
         self.world = world
-        self.errors = open(world.tables.parent / f"errors-{first}.txt", "w+", encoding="utf-8")
-        self.process = subprocess.Popen([TOOL, world.uri, world.tables, str(first), str(count), str(threads)],
-                                        stdout=subprocess.PIPE, stderr=self.errors, text=True)
+        self.errors = open(world.folder / f"errors-{first}.txt", "w+", encoding="utf-8")
+        self.process = subprocess.Popen([TOOL, world.uri, world.dsn, str(first), str(count), str(threads)],
+                                        env=world.environment, stdout=subprocess.PIPE, stderr=self.errors, text=True)
         self.told = []
         self.reader = threading.Thread(target=self.read)
         self.reader.start()

@@ -1,6 +1,6 @@
-// pairs_tool CATALOG_URI FOLDER FIRST COUNT THREADS: every thread commits COUNT transactions over
-// the two tables acme.prod.orders and acme.prod.lines, of numbers from FIRST on; insists until each
-// is committed, and prints its number then. Order n has the lines 3n, 3n + 1 and 3n + 2.
+// pairs_tool CATALOG_URI STORAGE_DSN FIRST COUNT THREADS: every thread commits COUNT transactions
+// over the two tables acme.prod.orders and acme.prod.lines, of numbers from FIRST on; insists until
+// each is committed, and prints its number then. Order n has the lines 3n, 3n + 1 and 3n + 2.
 
 #include <atomic>
 #include <cstdio>
@@ -19,8 +19,7 @@ namespace {
 using std::chrono::milliseconds;
 using Writer = std::unique_ptr<IcebergTableWriter>;
 
-Configuration Insisting(const std::string& uri) {
-  Configuration config;
+Configuration Insisting(Configuration config, const std::string& uri) {
   config.schema.catalog_uri = uri;
   config.retry = {
       .max_attempts = 100'000, .initial_delay = milliseconds(5), .max_delay = milliseconds(400)};
@@ -73,8 +72,13 @@ Status CommitPairs(const Configuration& config, const std::shared_ptr<ObjectStor
 }
 
 int Run(char** argv) {
-  const Configuration config = Insisting(argv[1]);
-  const auto store = ObjectStore::Open(std::string("file://") + argv[2]);
+  Result<Configuration> from_environment = Configuration::FromEnvironment();
+  if (!from_environment.has_value()) return 2;
+  const Configuration config = Insisting(*std::move(from_environment), argv[1]);
+  StorageConfig storage = config.storage;
+  storage.dsn = argv[2];
+  const auto store = ObjectStore::Open(storage);
+  if (!store.has_value()) return 2;
   const std::int64_t first = std::stoll(argv[3]);
   const std::int64_t count = std::stoll(argv[4]);
   std::atomic<int> failed = 0;
@@ -95,4 +99,8 @@ int Run(char** argv) {
 }  // namespace
 }  // namespace signaldb
 
-int main(int argc, char** argv) { return argc == 6 ? signaldb::Run(argv) : 2; }
+int main(int argc, char** argv) {
+  const int code = argc == 6 ? signaldb::Run(argv) : 2;
+  signaldb::ObjectStore::EndProcess();
+  return code;
+}

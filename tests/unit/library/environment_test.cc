@@ -1,18 +1,25 @@
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "adapters/local/text_file.h"
 #include "signaldb/config.h"
 #include "testing/matchers.h"
+#include "testing/temp_dir.h"
 
 namespace signaldb {
 namespace {
 
 using std::chrono::milliseconds;
+using ::testing::HasSubstr;
 using testing::IsErrorSaying;
 using testing::IsOk;
+using ::testing::Not;
+using testing::TempDir;
 
 Result<Configuration> From(const std::vector<std::string>& variables) {
   std::vector<const char*> environment;
@@ -52,6 +59,12 @@ TEST(FromEnvironment, TakesEveryField) {
       "SIGNALDB__SCHEMA__CATALOG_TYPE=sql",
       "SIGNALDB__SCHEMA__CATALOG_URI=sqlite:///a.db",
       "SIGNALDB__SCHEMA__CATALOG_NAME=other",
+      "SIGNALDB__STORAGE__ENDPOINT=https://minio:9000",
+      "SIGNALDB__STORAGE__REGION=eu-1",
+      "SIGNALDB__STORAGE__PATH_STYLE=false",
+      "SIGNALDB__STORAGE__ACCESS_KEY_ID=id",
+      "SIGNALDB__STORAGE__SECRET_ACCESS_KEY=secret",
+      "SIGNALDB__STORAGE__JOURNAL_FOLDER=/var/journals",
       "SIGNALDB__BATCH__MAX_ROWS_PER_BATCH=7",
       "SIGNALDB__BATCH__MAX_MEMORY_PER_BATCH_BYTES=64MiB",
       "SIGNALDB__BATCH__ENABLE_AUTO_SPLIT=false",
@@ -74,6 +87,12 @@ TEST(FromEnvironment, TakesEveryField) {
   ASSERT_THAT(config, IsOk());
   EXPECT_EQ(config->schema.catalog_uri, "sqlite:///a.db");
   EXPECT_EQ(config->schema.catalog_name, "other");
+  EXPECT_EQ(config->storage.endpoint, "https://minio:9000");
+  EXPECT_EQ(config->storage.region, "eu-1");
+  EXPECT_FALSE(config->storage.path_style);
+  EXPECT_EQ(config->storage.access_key_id, "id");
+  EXPECT_EQ(config->storage.secret_access_key, "secret");
+  EXPECT_EQ(config->storage.journal_folder, "/var/journals");
   EXPECT_EQ(config->batch,
             (BatchOptimizationConfig{.max_rows_per_batch = 7,
                                      .max_memory_per_batch_bytes = std::int64_t{64} << 20,
@@ -132,6 +151,47 @@ TEST(FromEnvironment, WithoutAListReadsThatOfTheProcess) {
   ::unsetenv("SIGNALDB__RETRY__MAX_ATTEMPTS");
   ASSERT_THAT(config, IsOk());
   EXPECT_EQ(config->retry.max_attempts, 11);
+}
+
+TEST(FromEnvironment, TakesValuesFromFiles) {
+  const TempDir dir;
+  std::ofstream(dir / "real") << "postgres://user:hunter2@h/d\n";
+  std::filesystem::create_symlink("real", dir / "uri");
+  std::ofstream(dir / "attempts") << "7";
+  const auto config = From({"SIGNALDB__SCHEMA__CATALOG_URI_FILE=" + (dir / "uri"),
+                            "SIGNALDB__RETRY__MAX_ATTEMPTS_FILE=" + (dir / "attempts"),
+                            "SIGNALDB_SCHEMA_CATALOG_URI=sqlite:///weaker.db"});
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(config->schema.catalog_uri, "postgres://user:hunter2@h/d");
+  EXPECT_EQ(config->retry.max_attempts, 7);
+}
+
+TEST(FromEnvironment, TakesARelativeFileFromTheWorkingDirectory) {
+  const TempDir dir;
+  std::ofstream(dir / "uri") << "sqlite:///a.db";
+  const std::string relative = std::filesystem::relative(dir / "uri").string();
+  ASSERT_FALSE(relative.starts_with('/'));
+  const auto config = From({"SIGNALDB__SCHEMA__CATALOG_URI_FILE=" + relative});
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(config->schema.catalog_uri, "sqlite:///a.db");
+}
+
+TEST(FromEnvironment, RefusesFilesThatDoNotDoAndRepeatsNoSecret) {
+  const TempDir dir;
+  std::ofstream(dir / "secret") << "hunter2";
+  std::ofstream(dir / "long") << std::string(kSecretFileBytesMax + 1, 'x');
+  const std::string attempts = "SIGNALDB__RETRY__MAX_ATTEMPTS_FILE=";
+  EXPECT_THAT(From({attempts + (dir / "none")}),
+              IsErrorSaying(ErrorKind::kInvalid, "variable=SIGNALDB__RETRY__MAX_ATTEMPTS_FILE"));
+  EXPECT_THAT(From({attempts + (dir / "long")}), IsErrorSaying(ErrorKind::kInvalid, "too long"));
+  const auto wrong = From({attempts + (dir / "secret")});
+  ASSERT_THAT(wrong, IsErrorSaying(ErrorKind::kInvalid, "expected a whole number"));
+  EXPECT_THAT(wrong.error().message, Not(HasSubstr("hunter2")));
+  EXPECT_THAT(From({"SIGNALDB__SCHEMA__CATALOG_URI=sqlite:///a.db",
+                    "SIGNALDB__SCHEMA__CATALOG_URI_FILE=" + (dir / "secret")}),
+              IsErrorSaying(ErrorKind::kInvalid, "SIGNALDB__SCHEMA__CATALOG_URI is set too"));
+  EXPECT_THAT(From({"SIGNALDB__OTLP__LISTEN_FILE=/none"}),
+              IsErrorSaying(ErrorKind::kInvalid, "variable=SIGNALDB__OTLP__LISTEN_FILE"));
 }
 
 }  // namespace
