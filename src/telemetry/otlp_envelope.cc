@@ -29,8 +29,14 @@ class Envelope {
   [[nodiscard]] bool ReadResource(std::string_view message);
   [[nodiscard]] bool ReadScope(std::string_view message);
 
-  [[nodiscard]] bool EndScope(std::string_view message, const DecodeTally::Mark& before);
-  [[nodiscard]] bool EndResource(std::string_view message, const DecodeTally::Mark& before);
+  /// Takes a resource or a scope apart: both have what their rows share, then what is in them, then
+  /// a schema url. `inner` gets each of what is in them, `end` the rest.
+  template <typename Inner, typename End>
+  [[nodiscard]] bool Walk(std::string_view message, Inner inner, End end);
+  /// Gives the rows that are `open` what they share by `end`, or drops them if that was rejected.
+  template <typename End>
+  [[nodiscard]] bool EndRows(const SharedAttributes& attributes, const DecodeTally::Mark& before,
+                             std::size_t (Rows::*open)() const, End end);
 
   [[nodiscard]] bool AddShared(SharedAttributes& attributes, std::string_view key_value) {
     return attributes.Add(key_value, session_.renderer, session_.tally,
@@ -43,19 +49,20 @@ class Envelope {
   ResourceValues resource_;
 };
 
-bool Envelope::Resource(std::string_view message) {
+template <typename Inner, typename End>
+bool Envelope::Walk(std::string_view message, Inner inner, End end) {
   const auto before = session_.tally.mark();
   JoinedMessages joined;
-  MessageBytes resource;
+  MessageBytes shared;
   std::string_view schema_url;
   WireReader reader(message);
   while (reader.Next()) {
     switch (reader.tag()) {
       case Tag(1, kLength):
-        resource.Add(reader.Bytes(), joined);
+        shared.Add(reader.Bytes(), joined);
         break;
       case Tag(2, kLength):
-        if (!Scope(reader.Bytes())) return false;
+        if (!inner(reader.Bytes())) return false;
         break;
       case Tag(3, kLength):
         schema_url = reader.Bytes();
@@ -64,76 +71,51 @@ bool Envelope::Resource(std::string_view message) {
         reader.Skip();
     }
   }
-  resource_.schema_url = schema_url;
-  return reader.ok() && EndResource(resource.view(), before);
+  if (!reader.ok()) return false;
+  session_.tally.BeginShared();
+  session_.renderer.ForgetJoined();
+  return end(shared.view(), schema_url, before);
+}
+
+bool Envelope::Resource(std::string_view message) {
+  return Walk(
+      message, [&](std::string_view scope) { return Scope(scope); },
+      [&](std::string_view resource, std::string_view schema_url, const auto& before) {
+        resource_.schema_url = schema_url;
+        return ReadResource(resource) &&
+               EndRows(resource_.attributes, before, &Rows::open_in_resource,
+                       [&](Rows& rows) { rows.EndResource(resource_); });
+      });
 }
 
 bool Envelope::Scope(std::string_view message) {
-  const auto before = session_.tally.mark();
-  JoinedMessages joined;
-  MessageBytes scope;
-  std::string_view schema_url;
-  WireReader reader(message);
-  while (reader.Next()) {
-    switch (reader.tag()) {
-      case Tag(1, kLength):
-        scope.Add(reader.Bytes(), joined);
-        break;
-      case Tag(2, kLength):
-        if (!decoder_.Decode(reader.Bytes())) return false;
-        break;
-      case Tag(3, kLength):
-        schema_url = reader.Bytes();
-        break;
-      default:
-        reader.Skip();
-    }
-  }
-  scope_.schema_url = schema_url;
-  return reader.ok() && EndScope(scope.view(), before);
+  return Walk(
+      message, [&](std::string_view record) { return decoder_.Decode(record); },
+      [&](std::string_view scope, std::string_view schema_url, const auto& before) {
+        scope_.schema_url = schema_url;
+        return ReadScope(scope) && EndRows(scope_.attributes, before, &Rows::open_in_scope,
+                                           [&](Rows& rows) { rows.EndScope(scope_); });
+      });
 }
 
-bool Envelope::EndScope(std::string_view message, const DecodeTally::Mark& before) {
-  auto& tally = session_.tally;
-  tally.BeginShared();
-  session_.renderer.ForgetJoined();
-  if (!ReadScope(message)) return false;
-  const Rejection reason = tally.EndShared();
+template <typename End>
+bool Envelope::EndRows(const SharedAttributes& attributes, const DecodeTally::Mark& before,
+                       std::size_t (Rows::*open)() const, End end) {
+  const Rejection reason = session_.tally.EndShared();
+  if (reason == Rejection::kNone) {
+    for (Rows* rows : decoder_.tables()) {
+      if (!session_.CheckRepeated(attributes.entries().size(), (rows->*open)())) return false;
+      end(*rows);
+    }
+    return true;
+  }
   std::size_t dropped = 0;
   for (Rows* rows : decoder_.tables()) {
-    const std::size_t open = rows->open_in_scope();
-    if (reason != Rejection::kNone) {
-      rows->Truncate(rows->size() - open);
-      dropped += open;
-    } else if (session_.CheckRepeated(scope_.attributes.entries().size(), open)) {
-      rows->EndScope(scope_);
-    } else {
-      return false;
-    }
+    const std::size_t rejected = (rows->*open)();
+    rows->Truncate(rows->size() - rejected);
+    dropped += rejected;
   }
-  if (reason != Rejection::kNone) tally.Drop(static_cast<std::int64_t>(dropped), reason, before);
-  return true;
-}
-
-bool Envelope::EndResource(std::string_view message, const DecodeTally::Mark& before) {
-  auto& tally = session_.tally;
-  tally.BeginShared();
-  session_.renderer.ForgetJoined();
-  if (!ReadResource(message)) return false;
-  const Rejection reason = tally.EndShared();
-  std::size_t dropped = 0;
-  for (Rows* rows : decoder_.tables()) {
-    const std::size_t open = rows->open_in_resource();
-    if (reason != Rejection::kNone) {
-      rows->Truncate(rows->size() - open);
-      dropped += open;
-    } else if (session_.CheckRepeated(resource_.attributes.entries().size(), open)) {
-      rows->EndResource(resource_);
-    } else {
-      return false;
-    }
-  }
-  if (reason != Rejection::kNone) tally.Drop(static_cast<std::int64_t>(dropped), reason, before);
+  session_.tally.Drop(static_cast<std::int64_t>(dropped), reason, before);
   return true;
 }
 

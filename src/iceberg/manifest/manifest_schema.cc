@@ -13,145 +13,136 @@
 namespace signaldb {
 namespace {
 
-// The texts are one line each in the file; they are cut here only to be readable.
-constexpr std::string_view kEntryHeadV1 =
-    R"({"type":"record","name":"manifest_entry","fields":[{"name":"status","type":"int")"
-    R"(,"field-id":0},{"name":"snapshot_id","type":"long","field-id":1})"
-    R"(,{"name":"data_file","type":{"type":"record","name":"r2","fields":[)";
-constexpr std::string_view kEntryHeadV2 =
-    R"({"type":"record","name":"manifest_entry","fields":[{"name":"status","type":"int")"
-    R"(,"field-id":0})"
-    R"(,{"name":"snapshot_id","type":["null","long"],"default":null,"field-id":1})"
-    R"(,{"name":"sequence_number","type":["null","long"],"default":null,"field-id":3})"
-    R"(,{"name":"file_sequence_number","type":["null","long"],"default":null,"field-id":4})"
-    R"(,{"name":"data_file","type":)"
-    R"({"type":"record","name":"r2","fields":[{"name":"content","type":"int")"
-    R"(,"doc":"Contents of the file: 0=data, 1=position deletes, 2=equality deletes")"
-    R"(,"field-id":134},)";
-constexpr std::string_view kFileHead =
-    R"({"name":"file_path","type":"string","doc":"Location URI with FS scheme")"
-    R"(,"field-id":100})"
-    R"(,{"name":"file_format","type":"string","doc":"File format name: avro, orc)"
-    R"(, or parquet","field-id":101},{"name":"partition","type":)"
-    R"({"type":"record","name":"r102","fields":[)";
-constexpr std::string_view kPartitionTail =
-    R"(]},"doc":"Partition data tuple, schema based on the partition spec","field-id":102})"
-    R"(,{"name":"record_count","type":"long","doc":"Number of records in the file")"
-    R"(,"field-id":103})"
-    R"(,{"name":"file_size_in_bytes","type":"long","doc":"Total file size in bytes")"
-    R"(,"field-id":104},)";
-constexpr std::string_view kBlockSizeV1 =
-    R"({"name":"block_size_in_bytes","type":"long","field-id":105},)";
-constexpr std::string_view kMetrics =
-    R"({"name":"column_sizes","type":["null",{"type":"array","items":)"
-    R"({"type":"record","name":"k117_v118","fields":[{"name":"key","type":"int")"
-    R"(,"field-id":117},{"name":"value","type":"long","field-id":118}]},"logicalType":"map"}])"
-    R"(,"doc":"Map of column id to total size on disk","default":null,"field-id":108})"
-    R"(,{"name":"value_counts","type":["null",{"type":"array","items":)"
-    R"({"type":"record","name":"k119_v120","fields":[{"name":"key","type":"int")"
-    R"(,"field-id":119},{"name":"value","type":"long","field-id":120}]},"logicalType":"map"}])"
-    R"(,"doc":"Map of column id to total count, including null and NaN","default":null)"
-    R"(,"field-id":109},{"name":"null_value_counts","type":["null",{"type":"array","items":)"
-    R"({"type":"record","name":"k121_v122","fields":[{"name":"key","type":"int")"
-    R"(,"field-id":121},{"name":"value","type":"long","field-id":122}]},"logicalType":"map"}])"
-    R"(,"doc":"Map of column id to null value count","default":null,"field-id":110})"
-    R"(,{"name":"nan_value_counts","type":["null",{"type":"array","items":)"
-    R"({"type":"record","name":"k138_v139","fields":[{"name":"key","type":"int")"
-    R"(,"field-id":138},{"name":"value","type":"long","field-id":139}]},"logicalType":"map"}])"
-    R"(,"doc":"Map of column id to number of NaN values in the column","default":null)"
-    R"(,"field-id":137},{"name":"lower_bounds","type":["null",{"type":"array","items":)"
-    R"({"type":"record","name":"k126_v127","fields":[{"name":"key","type":"int")"
-    R"(,"field-id":126})"
-    R"(,{"name":"value","type":"bytes","field-id":127}]},"logicalType":"map"}])"
-    R"(,"doc":"Map of column id to lower bound","default":null,"field-id":125})"
-    R"(,{"name":"upper_bounds","type":["null",{"type":"array","items":)"
-    R"({"type":"record","name":"k129_v130","fields":[{"name":"key","type":"int")"
-    R"(,"field-id":129})"
-    R"(,{"name":"value","type":"bytes","field-id":130}]},"logicalType":"map"}])"
-    R"(,"doc":"Map of column id to upper bound","default":null,"field-id":128})"
-    R"(,{"name":"key_metadata","type":["null","bytes"],"doc":"Encryption key metadata blob")"
-    R"(,"default":null,"field-id":131})"
-    R"(,{"name":"split_offsets","type":["null",{"type":"array","items":"long")"
-    R"(,"element-id":133}],"doc":"Splittable offsets","default":null,"field-id":132})";
-constexpr std::string_view kEqualityIds =
-    R"(,{"name":"equality_ids","type":["null",{"type":"array","items":"int")"
-    R"(,"element-id":136}],"doc":"Equality comparison field IDs","default":null)"
-    R"(,"field-id":135})";
-constexpr std::string_view kSortOrder =
-    R"(,{"name":"sort_order_id","type":["null","int"],"doc":"Sort order ID","default":null)"
-    R"(,"field-id":140})";
-constexpr std::string_view kReferencedDataFile =
-    R"(,{"name":"referenced_data_file","type":["null","string"])"
-    R"(,"doc":"Fully qualified location (URI with FS scheme) of a data file that all deletes )"
-    R"(reference","default":null,"field-id":143})";
-constexpr std::string_view kEntryEnd = R"(]},"field-id":2}]})";
-constexpr std::string_view kListV1 =
-    R"({"type":"record","name":"manifest_file","fields":[{"name":"manifest_path")"
-    R"(,"type":"string","doc":"Location URI with FS scheme","field-id":500})"
-    R"(,{"name":"manifest_length","type":"long","doc":"Total file size in bytes")"
-    R"(,"field-id":501})"
-    R"(,{"name":"partition_spec_id","type":"int","doc":"Spec ID used to write")"
-    R"(,"field-id":502},{"name":"added_snapshot_id","type":"long")"
-    R"(,"doc":"Snapshot ID that added the manifest","field-id":503})"
-    R"(,{"name":"added_files_count","type":["null","int"],"doc":"Added entry count")"
-    R"(,"default":null,"field-id":504})"
-    R"(,{"name":"existing_files_count","type":["null","int"],"doc":"Existing entry count")"
-    R"(,"default":null,"field-id":505})"
-    R"(,{"name":"deleted_files_count","type":["null","int"],"doc":"Deleted entry count")"
-    R"(,"default":null,"field-id":506})"
-    R"(,{"name":"partitions","type":["null",{"type":"array","items":)"
-    R"({"type":"record","name":"r508","fields":[{"name":"contains_null","type":"boolean")"
-    R"(,"doc":"True if any file has a null partition value","field-id":509})"
-    R"(,{"name":"contains_nan","type":["null","boolean"])"
-    R"(,"doc":"True if any file has a nan partition value","default":null,"field-id":518})"
-    R"(,{"name":"lower_bound","type":["null","bytes"])"
-    R"(,"doc":"Partition lower bound for all files","default":null,"field-id":510})"
-    R"(,{"name":"upper_bound","type":["null","bytes"])"
-    R"(,"doc":"Partition upper bound for all files","default":null,"field-id":511}]})"
-    R"(,"element-id":508}],"doc":"Summary for each partition","default":null,"field-id":507})"
-    R"(,{"name":"added_rows_count","type":["null","long"],"doc":"Added rows count")"
-    R"(,"default":null,"field-id":512})"
-    R"(,{"name":"existing_rows_count","type":["null","long"],"doc":"Existing rows count")"
-    R"(,"default":null,"field-id":513})"
-    R"(,{"name":"deleted_rows_count","type":["null","long"],"doc":"Deleted rows count")"
-    R"(,"default":null,"field-id":514})"
-    R"(,{"name":"key_metadata","type":["null","bytes"],"doc":"Encryption key metadata blob")"
-    R"(,"default":null,"field-id":519}]})";
-constexpr std::string_view kListV2 =
-    R"({"type":"record","name":"manifest_file","fields":[{"name":"manifest_path")"
-    R"(,"type":"string","doc":"Location URI with FS scheme","field-id":500})"
-    R"(,{"name":"manifest_length","type":"long","doc":"Total file size in bytes")"
-    R"(,"field-id":501})"
-    R"(,{"name":"partition_spec_id","type":"int","doc":"Spec ID used to write")"
-    R"(,"field-id":502})"
-    R"(,{"name":"content","type":"int","doc":"Contents of the manifest: 0=data, 1=deletes")"
-    R"(,"field-id":517},{"name":"sequence_number","type":"long")"
-    R"(,"doc":"Sequence number when the manifest was added","field-id":515})"
-    R"(,{"name":"min_sequence_number","type":"long")"
-    R"(,"doc":"Lowest sequence number in the manifest","field-id":516})"
-    R"(,{"name":"added_snapshot_id","type":"long")"
-    R"(,"doc":"Snapshot ID that added the manifest","field-id":503})"
-    R"(,{"name":"added_files_count","type":"int","doc":"Added entry count","field-id":504})"
-    R"(,{"name":"existing_files_count","type":"int","doc":"Existing entry count")"
-    R"(,"field-id":505})"
-    R"(,{"name":"deleted_files_count","type":"int","doc":"Deleted entry count")"
-    R"(,"field-id":506})"
-    R"(,{"name":"added_rows_count","type":"long","doc":"Added rows count","field-id":512})"
-    R"(,{"name":"existing_rows_count","type":"long","doc":"Existing rows count")"
-    R"(,"field-id":513})"
-    R"(,{"name":"deleted_rows_count","type":"long","doc":"Deleted rows count","field-id":514})"
-    R"(,{"name":"partitions","type":["null",{"type":"array","items":)"
-    R"({"type":"record","name":"r508","fields":[{"name":"contains_null","type":"boolean")"
-    R"(,"doc":"True if any file has a null partition value","field-id":509})"
-    R"(,{"name":"contains_nan","type":["null","boolean"])"
-    R"(,"doc":"True if any file has a nan partition value","default":null,"field-id":518})"
-    R"(,{"name":"lower_bound","type":["null","bytes"])"
-    R"(,"doc":"Partition lower bound for all files","default":null,"field-id":510})"
-    R"(,{"name":"upper_bound","type":["null","bytes"])"
-    R"(,"doc":"Partition upper bound for all files","default":null,"field-id":511}]})"
-    R"(,"element-id":508}],"doc":"Summary for each partition","default":null,"field-id":507})"
-    R"(,{"name":"key_metadata","type":["null","bytes"],"doc":"Encryption key metadata blob")"
-    R"(,"default":null,"field-id":519}]})";
+// Avro types as JSON texts.
+constexpr std::string_view kBoolean = R"("boolean")";
+constexpr std::string_view kInt = R"("int")";
+constexpr std::string_view kLong = R"("long")";
+constexpr std::string_view kBytes = R"("bytes")";
+constexpr std::string_view kString = R"("string")";
+
+enum class Need : std::uint8_t { kRequired, kNullable };
+using enum Need;
+
+// A field in the order that Java writes its parts in. Some fields have no doc.
+std::string AvroField(Need need, std::string_view name, std::string_view type, std::int32_t id,
+                      std::string_view doc = {}) {
+  const bool nullable = need == kNullable;
+  return fmt::format(R"({{"name":"{}","type":{}{}{}{}{}{}{},"field-id":{}}})", name,
+                     nullable ? R"(["null",)" : "", type, nullable ? "]" : "",
+                     doc.empty() ? "" : R"(,"doc":")", doc, doc.empty() ? "" : R"(")",
+                     nullable ? R"(,"default":null)" : "", id);
+}
+
+std::string Joined(std::initializer_list<std::string> fields) {
+  return fmt::format("{}", fmt::join(fields, ","));
+}
+
+std::string Record(std::string_view name, const std::string& fields) {
+  return fmt::format(R"({{"type":"record","name":"{}","fields":[{}]}})", name, fields);
+}
+
+std::string ListOf(std::string_view element, std::int32_t element_id) {
+  return fmt::format(R"({{"type":"array","items":{},"element-id":{}}})", element, element_id);
+}
+
+// From column ids, which Avro's own maps do not take for keys.
+std::string MapTo(std::string_view value, std::int32_t key_id, std::int32_t value_id) {
+  const std::string entry = Joined(
+      {AvroField(kRequired, "key", kInt, key_id), AvroField(kRequired, "value", value, value_id)});
+  return fmt::format(R"({{"type":"array","items":{},"logicalType":"map"}})",
+                     Record(fmt::format("k{}_v{}", key_id, value_id), entry));
+}
+
+std::string MetricFields() {
+  return Joined({
+      AvroField(kNullable, "column_sizes", MapTo(kLong, 117, 118), 108,
+                "Map of column id to total size on disk"),
+      AvroField(kNullable, "value_counts", MapTo(kLong, 119, 120), 109,
+                "Map of column id to total count, including null and NaN"),
+      AvroField(kNullable, "null_value_counts", MapTo(kLong, 121, 122), 110,
+                "Map of column id to null value count"),
+      AvroField(kNullable, "nan_value_counts", MapTo(kLong, 138, 139), 137,
+                "Map of column id to number of NaN values in the column"),
+      AvroField(kNullable, "lower_bounds", MapTo(kBytes, 126, 127), 125,
+                "Map of column id to lower bound"),
+      AvroField(kNullable, "upper_bounds", MapTo(kBytes, 129, 130), 128,
+                "Map of column id to upper bound"),
+      AvroField(kNullable, "key_metadata", kBytes, 131, "Encryption key metadata blob"),
+      AvroField(kNullable, "split_offsets", ListOf(kLong, 133), 132, "Splittable offsets"),
+  });
+}
+
+std::string DataFileFields(std::int32_t format_version, const std::string& partition_fields) {
+  static const std::string kMetrics = MetricFields();
+  const std::string file = Joined({
+      AvroField(kRequired, "file_path", kString, 100, "Location URI with FS scheme"),
+      AvroField(kRequired, "file_format", kString, 101, "File format name: avro, orc, or parquet"),
+      AvroField(kRequired, "partition", Record("r102", partition_fields), 102,
+                "Partition data tuple, schema based on the partition spec"),
+      AvroField(kRequired, "record_count", kLong, 103, "Number of records in the file"),
+      AvroField(kRequired, "file_size_in_bytes", kLong, 104, "Total file size in bytes"),
+  });
+  const std::string sort_order = AvroField(kNullable, "sort_order_id", kInt, 140, "Sort order ID");
+  if (format_version == 1) {
+    return Joined(
+        {file, AvroField(kRequired, "block_size_in_bytes", kLong, 105), kMetrics, sort_order});
+  }
+  return Joined({
+      AvroField(kRequired, "content", kInt, 134,
+                "Contents of the file: 0=data, 1=position deletes, 2=equality deletes"),
+      file,
+      kMetrics,
+      AvroField(kNullable, "equality_ids", ListOf(kInt, 136), 135, "Equality comparison field IDs"),
+      sort_order,
+      AvroField(kNullable, "referenced_data_file", kString, 143,
+                "Fully qualified location (URI with FS scheme) of a data file that all deletes "
+                "reference"),
+  });
+}
+
+std::string MakeManifestListSchema(std::int32_t format_version) {
+  // Version 2 made the counts required, and put those of rows before the partitions.
+  const Need counts = format_version == 1 ? kNullable : kRequired;
+  const std::string head = Joined({
+      AvroField(kRequired, "manifest_path", kString, 500, "Location URI with FS scheme"),
+      AvroField(kRequired, "manifest_length", kLong, 501, "Total file size in bytes"),
+      AvroField(kRequired, "partition_spec_id", kInt, 502, "Spec ID used to write"),
+  });
+  const std::string sequence = Joined({
+      AvroField(kRequired, "content", kInt, 517, "Contents of the manifest: 0=data, 1=deletes"),
+      AvroField(kRequired, "sequence_number", kLong, 515,
+                "Sequence number when the manifest was added"),
+      AvroField(kRequired, "min_sequence_number", kLong, 516,
+                "Lowest sequence number in the manifest"),
+  });
+  const std::string files = Joined({
+      AvroField(kRequired, "added_snapshot_id", kLong, 503, "Snapshot ID that added the manifest"),
+      AvroField(counts, "added_files_count", kInt, 504, "Added entry count"),
+      AvroField(counts, "existing_files_count", kInt, 505, "Existing entry count"),
+      AvroField(counts, "deleted_files_count", kInt, 506, "Deleted entry count"),
+  });
+  const std::string partition = Joined({
+      AvroField(kRequired, "contains_null", kBoolean, 509,
+                "True if any file has a null partition value"),
+      AvroField(kNullable, "contains_nan", kBoolean, 518,
+                "True if any file has a nan partition value"),
+      AvroField(kNullable, "lower_bound", kBytes, 510, "Partition lower bound for all files"),
+      AvroField(kNullable, "upper_bound", kBytes, 511, "Partition upper bound for all files"),
+  });
+  const std::string partitions =
+      AvroField(kNullable, "partitions", ListOf(Record("r508", partition), 508), 507,
+                "Summary for each partition");
+  const std::string rows = Joined({
+      AvroField(counts, "added_rows_count", kLong, 512, "Added rows count"),
+      AvroField(counts, "existing_rows_count", kLong, 513, "Existing rows count"),
+      AvroField(counts, "deleted_rows_count", kLong, 514, "Deleted rows count"),
+  });
+  const std::string key =
+      AvroField(kNullable, "key_metadata", kBytes, 519, "Encryption key metadata blob");
+  return Record("manifest_file", format_version == 1
+                                     ? Joined({head, files, partitions, rows, key})
+                                     : Joined({head, sequence, files, rows, partitions, key}));
+}
 
 bool IsAsciiLetter(char32_t c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
 bool IsAsciiDigit(char32_t c) { return c >= '0' && c <= '9'; }
@@ -189,19 +180,19 @@ std::string AvroTypeOf(const Type& type, std::int32_t field_id, std::set<std::st
   };
   switch (type.id()) {
     case TypeId::kBoolean:
-      return R"("boolean")";
+      return std::string(kBoolean);
     case TypeId::kInt:
-      return R"("int")";
+      return std::string(kInt);
     case TypeId::kLong:
-      return R"("long")";
+      return std::string(kLong);
     case TypeId::kFloat:
       return R"("float")";
     case TypeId::kDouble:
       return R"("double")";
     case TypeId::kString:
-      return R"("string")";
+      return std::string(kString);
     case TypeId::kBinary:
-      return R"("bytes")";
+      return std::string(kBytes);
     case TypeId::kDate:
       return R"({"type":"int","logicalType":"date"})";
     case TypeId::kTime:
@@ -295,22 +286,22 @@ std::size_t DecimalBytes(std::int32_t precision) {
 std::string ManifestEntrySchema(std::int32_t format_version, const PartitionSpec& spec,
                                 const std::vector<Type>& types) {
   SIGNALDB_ASSERT(types.size() == spec.fields.size());
-  const std::string partition = PartitionFieldsSchema(spec, types);
-  const auto join = [](std::initializer_list<std::string_view> parts) {
-    std::string out;
-    for (const std::string_view part : parts) out += part;
-    return out;
-  };
-  if (format_version == 1) {
-    return join({kEntryHeadV1, kFileHead, partition, kPartitionTail, kBlockSizeV1, kMetrics,
-                 kSortOrder, kEntryEnd});
+  const Need known = format_version == 1 ? kRequired : kNullable;
+  std::string fields =
+      Joined({AvroField(kRequired, "status", kInt, 0), AvroField(known, "snapshot_id", kLong, 1)});
+  if (format_version > 1) {
+    fields = Joined({fields, AvroField(kNullable, "sequence_number", kLong, 3),
+                     AvroField(kNullable, "file_sequence_number", kLong, 4)});
   }
-  return join({kEntryHeadV2, kFileHead, partition, kPartitionTail, kMetrics, kEqualityIds,
-               kSortOrder, kReferencedDataFile, kEntryEnd});
+  const std::string file =
+      Record("r2", DataFileFields(format_version, PartitionFieldsSchema(spec, types)));
+  return Record("manifest_entry", Joined({fields, AvroField(kRequired, "data_file", file, 2)}));
 }
 
 std::string_view ManifestListSchema(std::int32_t format_version) {
-  return format_version == 1 ? kListV1 : kListV2;
+  static const std::string kFirst = MakeManifestListSchema(1);
+  static const std::string kSecond = MakeManifestListSchema(2);
+  return format_version == 1 ? kFirst : kSecond;
 }
 
 }  // namespace signaldb
