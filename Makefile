@@ -26,6 +26,7 @@ run: build   ## start the service with its defaults, in the foreground
 	@build/release/signaldb-writer run
 
 test: setup  ## build everything and run every test of the default run
+	@tools/collector
 	@cmake --preset dev >/dev/null
 	@cmake --build --preset dev
 	@ctest --preset dev -j$(JOBS) -LE '^nightly$$'

@@ -1,8 +1,11 @@
 """OTLP requests that fill all seven tables, with the odd values that engines trip over, and the rows they should become."""
 
+import datetime
 import json
 import math
 import os
+import struct
+from collections import Counter
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -171,3 +174,20 @@ def with_parsed_json(row):
     if "exemplars" in row:
         row["exemplar_traces"] = [exemplar["trace_id"] for exemplar in json.loads(row["exemplars"] or "[]")]
     return row
+
+
+def canonical(value):
+    """Hashable, equal only if the bits are (but for NaN), and the same for every engine's types."""
+    if isinstance(value, float):
+        return "NaN" if math.isnan(value) else struct.pack("<d", value)
+    if isinstance(value, datetime.datetime):
+        return (value - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)) // datetime.timedelta(microseconds=1)
+    if isinstance(value, dict):
+        value = list(value.items())
+    if isinstance(value, list):
+        return tuple(sorted(map(canonical, value), key=repr)) if value and isinstance(value[0], tuple) else tuple(map(canonical, value))
+    return tuple(map(canonical, value)) if isinstance(value, tuple) else value
+
+
+def multiset(rows, columns):
+    return Counter(tuple(canonical(row[column]) for column in columns) for row in rows)

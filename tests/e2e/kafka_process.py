@@ -23,9 +23,9 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=CONTROLLER://127.0.0.1:{controller},{listeners}
+advertised.listeners={listeners}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL
 controller.listener.names=CONTROLLER
 log.dirs={folder}/data
 offsets.topic.replication.factor=1
@@ -42,24 +42,60 @@ broker.heartbeat.interval.ms=300
 auto.create.topics.enable=false
 """
 
+# What is added where brokers ask who we are. The certificate has to follow its key in one file.
+SECURE_PROPERTIES = """\
+ssl.keystore.type=PEM
+ssl.keystore.location={folder}/broker.pem
+ssl.truststore.type=PEM
+ssl.truststore.location={authority}
+listener.name.ssl.ssl.client.auth=required
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+"""
+MODULES = "org.apache.kafka.common.security"
+SECURE_PROTOCOLS = ("SSL", "SASL_PLAINTEXT", "SASL_SSL")
+
 
 class KafkaProcess:
-    def __init__(self):
+    """With an `authority` (certificates.py) there are listeners for every security protocol too, which ask for the user
+    `writer` with its password, or for a certificate that the authority has signed."""
+
+    PASSWORD = "open sesame"
+
+    def __init__(self, authority=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="signaldb-kafka-"))
-        self.port = free_port()
+        self.ports = {name: free_port() for name in ("PLAINTEXT", *(SECURE_PROTOCOLS if authority else ()))}
+        self.port = self.ports["PLAINTEXT"]
         self.properties = self.folder / "server.properties"
-        self.properties.write_text(PROPERTIES.format(port=self.port, controller=free_port(), folder=self.folder))
+        listeners = ",".join(f"{name}://127.0.0.1:{port}" for name, port in self.ports.items())
+        self.properties.write_text(PROPERTIES.format(listeners=listeners, controller=free_port(), folder=self.folder) +
+                                   (self._secure(authority) if authority else ""))
         self.log = open(self.folder / "kafka.log", "ab")
         self.process = None
         self._admin = None
         # One that begins with a dash would pass for an option.
         cluster = "S" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
-        subprocess.run([*JAVA, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.properties], check=True,
+        users = [word for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512") if authority
+                 for word in ("--add-scram", f"{mechanism}=[name=writer,password={self.PASSWORD}]")]
+        subprocess.run([*JAVA, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.properties, *users], check=True,
                        stdout=self.log, stderr=self.log)
+
+    def _secure(self, authority):
+        certificate, key = authority.sign("broker")
+        (self.folder / "broker.pem").write_text(key.read_text() + certificate.read_text())
+        lines = [SECURE_PROPERTIES.format(folder=self.folder, authority=authority.certificate)]
+        for name in ("sasl_plaintext", "sasl_ssl"):
+            lines.append(f'listener.name.{name}.plain.sasl.jaas.config={MODULES}.plain.PlainLoginModule required '
+                         f'user_writer="{self.PASSWORD}";\n')
+            lines += [f"listener.name.{name}.scram-sha-{bits}.sasl.jaas.config={MODULES}.scram.ScramLoginModule required;\n"
+                      for bits in (256, 512)]
+        return "".join(lines)
 
     @property
     def brokers(self):
-        return f"127.0.0.1:{self.port}"
+        return self.brokers_for("PLAINTEXT")
+
+    def brokers_for(self, protocol):
+        return f"127.0.0.1:{self.ports[protocol]}"
 
     def start(self):
         self.process = subprocess.Popen([*JAVA, "kafka.Kafka", self.properties], stdout=self.log, stderr=self.log)

@@ -3,16 +3,14 @@
 import datetime
 import math
 import re
-import struct
 import sys
 import time
-from collections import Counter
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import requests
-from all_signals import HOUR_NS, AllSignals, with_parsed_json
+from all_signals import HOUR_NS, AllSignals, canonical, multiset, with_parsed_json
 from datafusion import SessionContext
 from writer_process import ROOT, Writer
 
@@ -79,23 +77,6 @@ def world(tmp_path_factory):
 @pytest.fixture(scope="module")
 def duck(world):
     return questions.open_duckdb(world.writer.catalog())
-
-
-def canonical(value):
-    """Hashable, equal only if the bits are (but for NaN), and the same for every engine's types."""
-    if isinstance(value, float):
-        return "NaN" if math.isnan(value) else struct.pack("<d", value)
-    if isinstance(value, datetime.datetime):
-        return (value - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)) // datetime.timedelta(microseconds=1)
-    if isinstance(value, dict):
-        value = list(value.items())
-    if isinstance(value, list):
-        return tuple(sorted(map(canonical, value), key=repr)) if value and isinstance(value[0], tuple) else tuple(map(canonical, value))
-    return tuple(map(canonical, value)) if isinstance(value, tuple) else value
-
-
-def multiset(rows, columns):
-    return Counter(tuple(canonical(row[column]) for column in columns) for row in rows)
 
 
 def rows_by(engine, world, duck, name):

@@ -90,6 +90,14 @@ Status CheckKafkaFeatures(std::string_view features, std::string_view security_p
   return {};
 }
 
+std::string_view LoginAdvice(std::string_view sasl_mechanism, int version) {
+  constexpr int kMended = 0x02060100;
+  if (!sasl_mechanism.starts_with("SCRAM") || version >= kMended) return {};
+  return "; if the password is right: librdkafka before 2.6.1 cannot log in to Kafka 4.0 or newer "
+         "by "
+         "SCRAM, so use PLAIN over TLS or a newer librdkafka";
+}
+
 Result<KafkaConfiguration> MakeKafkaConfiguration(const KafkaSourceOptions& options) {
   KafkaConfiguration configuration(rd_kafka_conf_new());
   std::array<char, 512> features{};

@@ -25,4 +25,9 @@ using KafkaConfiguration = std::unique_ptr<rd_kafka_conf_t, FreeKafkaConfigurati
 [[nodiscard]] Status CheckKafkaFeatures(std::string_view features,
                                         std::string_view security_protocol);
 
+/// What to say beside a login that was refused, if the fault may be librdkafka's: up to 2.6.0 it
+/// repeats its own nonce in SCRAM, which Kafka 4.0 and newer refuse as they would a wrong password.
+/// Empty where that cannot be. `version` is rd_kafka_version()'s.
+[[nodiscard]] std::string_view LoginAdvice(std::string_view sasl_mechanism, int version);
+
 }  // namespace signaldb

@@ -444,10 +444,18 @@ void KafkaReader::OnError(rd_kafka_resp_err_t code, std::string_view text) {
     Say(Severity::kError, "stopped reading for good", fatal_);
     return;
   }
-  if (connection_trouble_.empty()) {
-    Say(Severity::kWarning, "trouble with the cluster; trying on", std::string(text));
+  // That all are away follows upon the reason, and must not take its place.
+  if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && !connection_trouble_.empty()) return;
+  const std::string_view advice =
+      code == RD_KAFKA_RESP_ERR__AUTHENTICATION
+          ? LoginAdvice(options_.connection.sasl_mechanism, rd_kafka_version())
+          : std::string_view();
+  const std::string trouble = fmt::format("{} code={}{}", text, rd_kafka_err2name(code), advice);
+  const bool is_first_advice = !advice.empty() && !std::exchange(advised_, true);
+  if (connection_trouble_.empty() || is_first_advice) {
+    Say(Severity::kWarning, "trouble with the cluster; trying on", trouble);
   }
-  connection_trouble_ = fmt::format("{} code={}", text, rd_kafka_err2name(code));
+  connection_trouble_ = trouble;
 }
 
 // --- acknowledgements

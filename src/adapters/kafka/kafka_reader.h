@@ -104,6 +104,7 @@ class KafkaReader final : public KafkaConsumerListener {
   std::string cluster_id_;
   Partitions partitions_;
   std::string connection_trouble_ = "not connected yet";
+  bool advised_ = false;  ///< On a login that was refused.
   std::string fatal_;
   std::map<std::string, std::string> topic_troubles_;
   bool join_again_ = false;

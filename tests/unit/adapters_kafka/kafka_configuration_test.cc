@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "testing/matchers.h"
@@ -72,6 +73,13 @@ TEST(KafkaConfiguration, PassesOnWhatTheOperatorSaid) {
       {"max.poll.interval.ms", "60000"},
   };
   for (const auto& [key, value] : cases) EXPECT_EQ(Get(*made, key), value) << key;
+}
+
+TEST(LoginAdvice, SuspectsALibraryThatBrokersRefuse) {
+  EXPECT_THAT(LoginAdvice("SCRAM-SHA-512", 0x020000ff), ::testing::HasSubstr("2.6.1"));
+  EXPECT_THAT(LoginAdvice("SCRAM-SHA-256", 0x020600ff), ::testing::HasSubstr("2.6.1"));
+  EXPECT_EQ(LoginAdvice("SCRAM-SHA-512", 0x020601ff), "");
+  EXPECT_EQ(LoginAdvice("PLAIN", 0x020000ff), "");
 }
 
 }  // namespace
