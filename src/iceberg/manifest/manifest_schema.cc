@@ -72,32 +72,45 @@ std::string MetricFields() {
   });
 }
 
-std::string DataFileFields(std::int32_t format_version, const std::string& partition_fields) {
-  static const std::string kMetrics = MetricFields();
+std::string DataFileFields(std::int32_t format_version) {
   const std::string file = Joined({
       AvroField(kRequired, "file_path", kString, 100, "Location URI with FS scheme"),
       AvroField(kRequired, "file_format", kString, 101, "File format name: avro, orc, or parquet"),
-      AvroField(kRequired, "partition", Record("r102", partition_fields), 102,
+      AvroField(kRequired, "partition", Record("r102", ""), 102,
                 "Partition data tuple, schema based on the partition spec"),
       AvroField(kRequired, "record_count", kLong, 103, "Number of records in the file"),
       AvroField(kRequired, "file_size_in_bytes", kLong, 104, "Total file size in bytes"),
   });
+  const std::string metrics = MetricFields();
   const std::string sort_order = AvroField(kNullable, "sort_order_id", kInt, 140, "Sort order ID");
   if (format_version == 1) {
     return Joined(
-        {file, AvroField(kRequired, "block_size_in_bytes", kLong, 105), kMetrics, sort_order});
+        {file, AvroField(kRequired, "block_size_in_bytes", kLong, 105), metrics, sort_order});
   }
   return Joined({
       AvroField(kRequired, "content", kInt, 134,
                 "Contents of the file: 0=data, 1=position deletes, 2=equality deletes"),
       file,
-      kMetrics,
+      metrics,
       AvroField(kNullable, "equality_ids", ListOf(kInt, 136), 135, "Equality comparison field IDs"),
       sort_order,
       AvroField(kNullable, "referenced_data_file", kString, 143,
                 "Fully qualified location (URI with FS scheme) of a data file that all deletes "
                 "reference"),
   });
+}
+
+// Without fields in the partition, which depend on the spec.
+std::string MakeManifestEntrySchema(std::int32_t format_version) {
+  const Need known = format_version == 1 ? kRequired : kNullable;
+  std::string fields =
+      Joined({AvroField(kRequired, "status", kInt, 0), AvroField(known, "snapshot_id", kLong, 1)});
+  if (format_version > 1) {
+    fields = Joined({fields, AvroField(kNullable, "sequence_number", kLong, 3),
+                     AvroField(kNullable, "file_sequence_number", kLong, 4)});
+  }
+  const std::string file = Record("r2", DataFileFields(format_version));
+  return Record("manifest_entry", Joined({fields, AvroField(kRequired, "data_file", file, 2)}));
 }
 
 std::string MakeManifestListSchema(std::int32_t format_version) {
@@ -286,16 +299,13 @@ std::size_t DecimalBytes(std::int32_t precision) {
 std::string ManifestEntrySchema(std::int32_t format_version, const PartitionSpec& spec,
                                 const std::vector<Type>& types) {
   SIGNALDB_ASSERT(types.size() == spec.fields.size());
-  const Need known = format_version == 1 ? kRequired : kNullable;
-  std::string fields =
-      Joined({AvroField(kRequired, "status", kInt, 0), AvroField(known, "snapshot_id", kLong, 1)});
-  if (format_version > 1) {
-    fields = Joined({fields, AvroField(kNullable, "sequence_number", kLong, 3),
-                     AvroField(kNullable, "file_sequence_number", kLong, 4)});
-  }
-  const std::string file =
-      Record("r2", DataFileFields(format_version, PartitionFieldsSchema(spec, types)));
-  return Record("manifest_entry", Joined({fields, AvroField(kRequired, "data_file", file, 2)}));
+  static const std::string kFirst = MakeManifestEntrySchema(1);
+  static const std::string kSecond = MakeManifestEntrySchema(2);
+  constexpr std::string_view kBeforePartition = R"("name":"r102","fields":[)";
+  std::string schema = format_version == 1 ? kFirst : kSecond;
+  schema.insert(schema.find(kBeforePartition) + kBeforePartition.size(),
+                PartitionFieldsSchema(spec, types));
+  return schema;
 }
 
 std::string_view ManifestListSchema(std::int32_t format_version) {
