@@ -1,5 +1,6 @@
 #include "writer/fit_batch.h"
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <utility>
@@ -167,17 +168,11 @@ bool IsSameNesting(const Type& want, const arrow::DataType& have) {
   }
 }
 
-Result<ArrayPtr> MakeNulls(const Field& field, const arrow::DataType& type, std::int64_t rows) {
-  if (field.required) return Misfit(field, "a required column is missing or null");
-  auto nulls = arrow::MakeArrayOfNull(type.GetSharedPtr(), rows);
-  if (nulls.ok()) return nulls.MoveValueUnsafe();
-  return Fail(ErrorKind::kUnavailable,
-              fmt::format("no memory for a column of nulls column={}", field.name));
-}
-
-Result<ArrayPtr> FitColumn(const Field& field, const arrow::DataType& type, ArrayPtr column,
-                           std::int64_t rows) {
-  if (column == nullptr || column->type_id() == Id::NA) return MakeNulls(field, type, rows);
+Result<ArrayPtr> FitColumn(const Field& field, ArrayPtr column, std::int64_t rows) {
+  if (column == nullptr || column->type_id() == Id::NA) {
+    if (field.required) return Misfit(field, "a required column is missing or null");
+    return std::make_shared<arrow::NullArray>(rows);
+  }
   if (field.required && column->null_count() > 0) {
     return Misfit(field, fmt::format("a required column has nulls nulls={}", column->null_count()));
   }
@@ -208,19 +203,38 @@ Status CheckNames(const Schema& schema, const arrow::Schema& batch) {
 Result<std::shared_ptr<arrow::RecordBatch>> FitBatch(
     const Schema& schema, const std::shared_ptr<arrow::RecordBatch>& batch) {
   SIGNALDB_TRY(CheckNames(schema, *batch->schema()));
-  SIGNALDB_ASSIGN(const std::shared_ptr<arrow::Schema> arrow_schema, ToArrowSchema(schema));
   std::vector<std::shared_ptr<arrow::Field>> fields;
   std::vector<ArrayPtr> columns;
-  for (std::size_t i = 0; i < schema.fields.size(); ++i) {
-    const Field& field = schema.fields[i];
+  for (const Field& field : schema.fields) {
     SIGNALDB_ASSIGN(ArrayPtr column,
-                    FitColumn(field, *arrow_schema->field(static_cast<int>(i))->type(),
-                              batch->GetColumnByName(field.name), batch->num_rows()));
+                    FitColumn(field, batch->GetColumnByName(field.name), batch->num_rows()));
     fields.push_back(arrow::field(field.name, column->type(), !field.required));
     columns.push_back(std::move(column));
   }
   return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), batch->num_rows(),
                                   std::move(columns));
+}
+
+std::vector<std::vector<std::shared_ptr<arrow::RecordBatch>>> GroupByEncoding(
+    std::vector<std::shared_ptr<arrow::RecordBatch>> fitted) {
+  std::vector<std::vector<std::shared_ptr<arrow::RecordBatch>>> groups;
+  arrow::FieldVector known;  // Of the last group; of nulls as long as it has nothing else.
+  const auto is_null = [](const auto& field) { return field->type()->id() == Id::NA; };
+  const auto fits = [&](const auto& a, const auto& b) {
+    return is_null(a) || is_null(b) || a->type()->Equals(b->type());
+  };
+  for (auto& batch : fitted) {
+    const arrow::FieldVector& fields = batch->schema()->fields();
+    if (groups.empty() || !std::ranges::equal(known, fields, fits)) {
+      groups.emplace_back();
+      known = fields;
+    }
+    for (std::size_t i = 0; i < known.size(); ++i) {
+      if (is_null(known[i])) known[i] = fields[i];
+    }
+    groups.back().push_back(std::move(batch));
+  }
+  return groups;
 }
 
 }  // namespace signaldb

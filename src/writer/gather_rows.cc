@@ -25,56 +25,6 @@ Result<BufferPtr> Allocate(std::int64_t bytes) {
   return BufferPtr(buffer.MoveValueUnsafe());
 }
 
-struct Bits {
-  BufferPtr buffer;  // Null if every bit is set.
-  std::int64_t nulls = 0;
-};
-
-Result<BufferPtr> CopyBits(const std::vector<ArrayDataPtr>& sources, std::size_t buffer,
-                           std::span<const RowSpan> spans, std::int64_t rows) {
-  SIGNALDB_ASSIGN(BufferPtr bits, Allocate((rows + 7) / 8 + 8));
-  std::memset(bits->mutable_data(), 0, static_cast<std::size_t>(bits->size()));
-  std::int64_t at = 0;
-  for (const RowSpan& span : spans) {
-    const arrow::ArrayData& source = *sources[span.batch];
-    const std::int64_t from = source.offset + span.start;
-    if (source.buffers[buffer] == nullptr) {
-      arrow::bit_util::SetBitsTo(bits->mutable_data(), at, span.length, true);
-    } else if (span.length == 1) {
-      if (arrow::bit_util::GetBit(source.buffers[buffer]->data(), from)) {
-        arrow::bit_util::SetBit(bits->mutable_data(), at);
-      }
-    } else {
-      arrow::internal::CopyBitmap(source.buffers[buffer]->data(), from, span.length,
-                                  bits->mutable_data(), at);
-    }
-    at += span.length;
-  }
-  return bits;
-}
-
-Result<Bits> CopyValidity(const std::vector<ArrayDataPtr>& sources, bool nullable,
-                          std::span<const RowSpan> spans, std::int64_t rows) {
-  if (!nullable) return Bits{};
-  SIGNALDB_ASSIGN(BufferPtr bits, CopyBits(sources, 0, spans, rows));
-  const std::int64_t nulls = rows - arrow::internal::CountSetBits(bits->data(), 0, rows);
-  if (nulls == 0) return Bits{};
-  return Bits{std::move(bits), nulls};
-}
-
-template <int kWidth>
-void CopyFixed(const std::vector<const std::uint8_t*>& values, std::span<const RowSpan> spans,
-               std::uint8_t* to) {
-  for (const RowSpan& span : spans) {
-    const std::uint8_t* from = values[span.batch] + span.start * kWidth;
-    if (span.length == 1)
-      std::memcpy(to, from, kWidth);
-    else
-      std::memcpy(to, from, static_cast<std::size_t>(span.length * kWidth));
-    to += span.length * kWidth;
-  }
-}
-
 const std::int32_t* AsOffsets(const std::uint8_t* values) {
   return reinterpret_cast<const std::int32_t*>(values);
 }
@@ -90,28 +40,138 @@ void AddSpan(std::vector<RowSpan>& spans, RowSpan span) {
   }
 }
 
+std::unexpected<Error> Differ(const arrow::RecordBatch& first, const arrow::RecordBatch& other) {
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("batches of one table differ in their columns first=\"{}\" other=\"{}\"",
+                          first.schema()->ToString(), other.schema()->ToString()));
+}
+
+Status CheckSameNames(const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches) {
+  const arrow::Schema& first = *batches[0]->schema();
+  for (const auto& batch : batches) {
+    const arrow::Schema& other = *batch->schema();
+    if (&other == &first) continue;
+    bool same = other.num_fields() == first.num_fields();
+    for (int i = 0; same && i < first.num_fields(); ++i) {
+      same = first.field(i)->name() == other.field(i)->name();
+    }
+    if (!same) return Differ(*batches[0], *batch);
+  }
+  return {};
+}
+
+// A column of every batch, all of one type; where it is of Arrow's null type, nulls of that.
+Result<std::vector<ArrayDataPtr>> SourcesOf(
+    const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches, int column) {
+  std::vector<ArrayDataPtr> sources;
+  sources.reserve(batches.size());
+  std::shared_ptr<arrow::DataType> type;
+  for (const auto& batch : batches) {
+    sources.push_back(batch->column_data(column));
+    const auto& own = sources.back()->type;
+    if (own->id() == arrow::Type::NA) continue;
+    if (type == nullptr) type = own;
+    if (type != own && !type->Equals(own)) return Differ(*batches[0], *batch);
+  }
+  if (type == nullptr) return sources;
+  for (ArrayDataPtr& source : sources) {
+    if (source->type->id() != arrow::Type::NA) continue;
+    auto nulls = arrow::MakeArrayOfNull(type, source->length);
+    if (!nulls.ok()) return std::unexpected(ErrorFromArrow(nulls.status(), "gathering rows"));
+    source = (*nulls)->data();
+  }
+  return sources;
+}
+
 }  // namespace
+
+// Rows as spans, or as picks if there are any.
+struct RowGatherer::Selection {
+  std::vector<RowSpan> spans;
+  std::span<const RowPick> picks;
+  std::int64_t rows = 0;
+
+  // `visit(batch, row)` for each.
+  template <typename Visit>
+  void ForEach(Visit visit) const {
+    for (const RowPick pick : picks) visit(pick.batch, std::int64_t{pick.row});
+    for (const RowSpan& span : spans) {
+      for (std::int64_t row = span.start; row < span.start + span.length; ++row) {
+        visit(span.batch, row);
+      }
+    }
+  }
+
+  template <int kWidth>
+  void CopyFixed(const std::vector<const std::uint8_t*>& values, std::uint8_t* to) const {
+    for (const RowPick pick : picks) {
+      std::memcpy(to, values[pick.batch] + std::size_t{pick.row} * kWidth, kWidth);
+      to += kWidth;
+    }
+    for (const RowSpan& span : spans) {
+      const std::uint8_t* from = values[span.batch] + span.start * kWidth;
+      if (span.length == 1)
+        std::memcpy(to, from, kWidth);
+      else
+        std::memcpy(to, from, static_cast<std::size_t>(span.length * kWidth));
+      to += span.length * kWidth;
+    }
+  }
+
+  Result<BufferPtr> CopyBits(const std::vector<ArrayDataPtr>& sources, std::size_t buffer) const {
+    SIGNALDB_ASSIGN(BufferPtr bits, Allocate((rows + 7) / 8 + 8));
+    std::uint8_t* to = bits->mutable_data();
+    std::memset(to, 0, static_cast<std::size_t>(bits->size()));
+    std::int64_t at = 0;
+    for (const RowPick pick : picks) {
+      const arrow::ArrayData& source = *sources[pick.batch];
+      if (source.buffers[buffer] == nullptr ||
+          arrow::bit_util::GetBit(source.buffers[buffer]->data(), source.offset + pick.row)) {
+        arrow::bit_util::SetBit(to, at);
+      }
+      ++at;
+    }
+    for (const RowSpan& span : spans) {
+      const arrow::ArrayData& source = *sources[span.batch];
+      if (source.buffers[buffer] == nullptr) {
+        arrow::bit_util::SetBitsTo(to, at, span.length, true);
+      } else {
+        arrow::internal::CopyBitmap(source.buffers[buffer]->data(), source.offset + span.start,
+                                    span.length, to, at);
+      }
+      at += span.length;
+    }
+    return bits;
+  }
+
+  struct Validity {
+    BufferPtr bits;  // Null if every bit is set.
+    std::int64_t nulls = 0;
+  };
+  Result<Validity> CopyValidity(const Node& node) const {
+    if (!node.nullable) return Validity{};
+    SIGNALDB_ASSIGN(BufferPtr bits, CopyBits(node.sources, 0));
+    const std::int64_t nulls = rows - arrow::internal::CountSetBits(bits->data(), 0, rows);
+    if (nulls == 0) return Validity{};
+    return Validity{std::move(bits), nulls};
+  }
+};
 
 Result<RowGatherer> RowGatherer::Make(std::vector<std::shared_ptr<arrow::RecordBatch>> batches) {
   RowGatherer gatherer;
   gatherer.batches_ = std::move(batches);
   if (gatherer.batches_.empty()) return gatherer;
-  gatherer.schema_ = gatherer.batches_[0]->schema();
-  for (const auto& batch : gatherer.batches_) {
-    if (batch->schema() != gatherer.schema_ && !batch->schema()->Equals(*gatherer.schema_)) {
-      return Fail(ErrorKind::kInvalid,
-                  fmt::format("batches of one table differ in their columns first=\"{}\" "
-                              "other=\"{}\"",
-                              gatherer.schema_->ToString(), batch->schema()->ToString()));
-    }
-  }
-  for (int i = 0; i < gatherer.schema_->num_fields(); ++i) {
-    std::vector<ArrayDataPtr> sources;
-    sources.reserve(gatherer.batches_.size());
-    for (const auto& batch : gatherer.batches_) sources.push_back(batch->column_data(i));
+  SIGNALDB_TRY(CheckSameNames(gatherer.batches_));
+  arrow::FieldVector fields = gatherer.batches_[0]->schema()->fields();
+  for (int i = 0; i < gatherer.batches_[0]->num_columns(); ++i) {
+    SIGNALDB_ASSIGN(std::vector<ArrayDataPtr> sources, SourcesOf(gatherer.batches_, i));
     SIGNALDB_ASSIGN(Node node, MakeNode(std::move(sources)));
+    if (node.kind == Node::Kind::kNulls) node.type = arrow::null();
+    auto& field = fields[static_cast<std::size_t>(i)];
+    field = field->WithType(node.type);
     gatherer.columns_.push_back(std::move(node));
   }
+  gatherer.schema_ = arrow::schema(std::move(fields));
   return gatherer;
 }
 
@@ -230,171 +290,179 @@ Status RowGatherer::UnifyDictionaries(Node& node) {
 
 Result<std::shared_ptr<arrow::RecordBatch>> RowGatherer::Gather(
     std::span<const RowSpan> spans) const {
-  Spans joined;
-  std::int64_t rows = 0;
+  Selection rows;
   for (const RowSpan& span : spans) {
-    AddSpan(joined, span);
-    rows += span.length;
+    AddSpan(rows.spans, span);
+    rows.rows += span.length;
   }
-  if (joined.size() == 1) return batches_[joined[0].batch]->Slice(joined[0].start, rows);
-  std::vector<ArrayDataPtr> columns;
-  for (const Node& node : columns_) {
-    SIGNALDB_ASSIGN(auto column, GatherNode(node, joined, rows));
-    columns.push_back(std::move(column));
+  if (rows.spans.size() == 1) {
+    return batches_[rows.spans[0].batch]->Slice(rows.spans[0].start, rows.rows);
   }
-  return arrow::RecordBatch::Make(schema_, rows, std::move(columns));
+  return GatherColumns(rows);
 }
 
-Result<ArrayDataPtr> RowGatherer::GatherNode(const Node& node, const Spans& spans,
-                                             std::int64_t rows) {
+Result<std::shared_ptr<arrow::RecordBatch>> RowGatherer::Gather(
+    std::span<const RowPick> picks) const {
+  return GatherColumns(
+      {.spans = {}, .picks = picks, .rows = static_cast<std::int64_t>(picks.size())});
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> RowGatherer::GatherColumns(
+    const Selection& rows) const {
+  std::vector<ArrayDataPtr> columns;
+  for (const Node& node : columns_) {
+    SIGNALDB_ASSIGN(auto column, GatherNode(node, rows));
+    columns.push_back(std::move(column));
+  }
+  return arrow::RecordBatch::Make(schema_, rows.rows, std::move(columns));
+}
+
+Result<ArrayDataPtr> RowGatherer::GatherNode(const Node& node, const Selection& rows) {
   switch (node.kind) {
     case Node::Kind::kNulls:
-      return MakeNulls(node, rows);
+      return MakeNulls(node, rows.rows);
     case Node::Kind::kFixed:
     case Node::Kind::kBool:
-      return GatherFixed(node, spans, rows);
+      return GatherFixed(node, rows);
     case Node::Kind::kDictionary:
-      return GatherIndices(node, spans, rows);
+      return GatherIndices(node, rows);
     case Node::Kind::kText:
-      return GatherText(node, spans, rows);
+      return GatherText(node, rows);
     case Node::Kind::kList:
-      return GatherList(node, spans, rows);
+      return GatherList(node, rows);
     case Node::Kind::kStruct:
-      return GatherStruct(node, spans, rows);
+      return GatherStruct(node, rows);
     case Node::Kind::kOther:
       break;
   }
-  return GatherOther(node, spans);
+  return GatherOther(node, rows);
 }
 
-Result<ArrayDataPtr> RowGatherer::GatherFixed(const Node& node, const Spans& spans,
-                                              std::int64_t rows) {
-  SIGNALDB_ASSIGN(const Bits validity, CopyValidity(node.sources, node.nullable, spans, rows));
+Result<ArrayDataPtr> RowGatherer::GatherFixed(const Node& node, const Selection& rows) {
+  SIGNALDB_ASSIGN(const Selection::Validity validity, rows.CopyValidity(node));
   BufferPtr values;
   if (node.kind == Node::Kind::kBool) {
-    SIGNALDB_ASSIGN(values, CopyBits(node.sources, 1, spans, rows));
+    SIGNALDB_ASSIGN(values, rows.CopyBits(node.sources, 1));
   } else {
-    SIGNALDB_ASSIGN(values, Allocate(rows * node.width));
+    SIGNALDB_ASSIGN(values, Allocate(rows.rows * node.width));
     std::uint8_t* to = values->mutable_data();
     if (node.width == 8) {
-      CopyFixed<8>(node.values, spans, to);
+      rows.CopyFixed<8>(node.values, to);
     } else if (node.width == 4) {
-      CopyFixed<4>(node.values, spans, to);
+      rows.CopyFixed<4>(node.values, to);
+    } else if (node.width == 16) {
+      rows.CopyFixed<16>(node.values, to);
     } else {
-      for (const RowSpan& span : spans) {
-        const std::int64_t bytes = span.length * node.width;
-        std::memcpy(to, node.values[span.batch] + span.start * node.width,
-                    static_cast<std::size_t>(bytes));
-        to += bytes;
-      }
+      const auto width = static_cast<std::size_t>(node.width);
+      rows.ForEach([&](std::uint32_t batch, std::int64_t row) {
+        std::memcpy(to, node.values[batch] + row * node.width, width);
+        to += width;
+      });
     }
   }
-  return arrow::ArrayData::Make(node.type, rows, {validity.buffer, values}, validity.nulls);
+  return arrow::ArrayData::Make(node.type, rows.rows, {validity.bits, values}, validity.nulls);
 }
 
-Result<ArrayDataPtr> RowGatherer::GatherIndices(const Node& node, const Spans& spans,
-                                                std::int64_t rows) {
-  SIGNALDB_ASSIGN(const Bits validity, CopyValidity(node.sources, node.nullable, spans, rows));
-  SIGNALDB_ASSIGN(const BufferPtr values, Allocate(rows * 4));
+Result<ArrayDataPtr> RowGatherer::GatherIndices(const Node& node, const Selection& rows) {
+  SIGNALDB_ASSIGN(const Selection::Validity validity, rows.CopyValidity(node));
+  SIGNALDB_ASSIGN(const BufferPtr values, Allocate(rows.rows * 4));
   auto* to = reinterpret_cast<std::int32_t*>(values->mutable_data());
-  for (const RowSpan& span : spans) {
-    const std::int32_t* from = AsOffsets(node.values[span.batch]) + span.start;
-    const std::vector<std::int32_t>& renumber = node.renumber[span.batch];
-    if (renumber.empty()) {
-      std::memcpy(to, from, static_cast<std::size_t>(span.length) * 4);
-    } else {
-      const std::int32_t* map = renumber.data();
-      const auto size = static_cast<std::uint32_t>(renumber.size());
+  const bool renumbered = std::ranges::any_of(
+      node.renumber, [](const std::vector<std::int32_t>& map) { return !map.empty(); });
+  if (renumbered) {
+    rows.ForEach([&](std::uint32_t batch, std::int64_t row) {
+      const std::vector<std::int32_t>& map = node.renumber[batch];
+      const std::int32_t from = AsOffsets(node.values[batch])[row];
       // What stands under a null is not defined and may be outside the dictionary.
-      for (std::int64_t i = 0; i < span.length; ++i) {
-        to[i] = static_cast<std::uint32_t>(from[i]) < size ? map[from[i]] : 0;
-      }
-    }
-    to += span.length;
+      const auto index = static_cast<std::uint32_t>(from);
+      *to++ = map.empty() ? from : index < map.size() ? map[index] : 0;
+    });
+  } else {
+    rows.CopyFixed<4>(node.values, values->mutable_data());
   }
-  auto data = arrow::ArrayData::Make(node.type, rows, {validity.buffer, values}, validity.nulls);
+  auto data = arrow::ArrayData::Make(node.type, rows.rows, {validity.bits, values}, validity.nulls);
   data->dictionary = node.dictionary;
   return data;
 }
 
-Result<ArrayDataPtr> RowGatherer::GatherText(const Node& node, const Spans& spans,
-                                             std::int64_t rows) {
-  SIGNALDB_ASSIGN(const Bits validity, CopyValidity(node.sources, node.nullable, spans, rows));
+Result<ArrayDataPtr> RowGatherer::GatherText(const Node& node, const Selection& rows) {
+  SIGNALDB_ASSIGN(const Selection::Validity validity, rows.CopyValidity(node));
+  SIGNALDB_ASSIGN(const BufferPtr new_offsets, Allocate((rows.rows + 1) * 4));
+  auto* to = reinterpret_cast<std::int32_t*>(new_offsets->mutable_data());
   std::int64_t bytes = 0;
-  for (const RowSpan& span : spans) {
-    const std::int32_t* offsets = AsOffsets(node.values[span.batch]) + span.start;
-    bytes += offsets[span.length] - offsets[0];
-  }
+  rows.ForEach([&](std::uint32_t batch, std::int64_t row) {
+    const std::int32_t* offsets = AsOffsets(node.values[batch]) + row;
+    *to++ = static_cast<std::int32_t>(bytes);
+    bytes += offsets[1] - offsets[0];
+  });
   if (bytes > std::numeric_limits<std::int32_t>::max()) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("strings of one slice exceed 2 GiB, lower the rows of a slice bytes={}",
                             bytes));
   }
-  SIGNALDB_ASSIGN(const BufferPtr new_offsets, Allocate((rows + 1) * 4));
+  *to = static_cast<std::int32_t>(bytes);
   SIGNALDB_ASSIGN(const BufferPtr data, Allocate(bytes));
-  auto* to = reinterpret_cast<std::int32_t*>(new_offsets->mutable_data());
   std::uint8_t* out = data->mutable_data();
-  std::int32_t at = 0;
-  for (const RowSpan& span : spans) {
-    const std::int32_t* offsets = AsOffsets(node.values[span.batch]) + span.start;
-    const std::int32_t shift = at - offsets[0];
-    for (std::int64_t i = 0; i < span.length; ++i) to[i] = offsets[i] + shift;
-    const std::int32_t length = offsets[span.length] - offsets[0];
-    if (length > 0) {
-      std::memcpy(out + at, node.sources[span.batch]->buffers[2]->data() + offsets[0],
-                  static_cast<std::size_t>(length));
-    }
-    at += length;
-    to += span.length;
-  }
-  *to = at;
-  return arrow::ArrayData::Make(node.type, rows, {validity.buffer, new_offsets, data},
+  const auto copy = [&](std::uint32_t batch, std::int64_t row, std::int64_t count) {
+    const std::int32_t* offsets = AsOffsets(node.values[batch]) + row;
+    const std::int32_t length = offsets[count] - offsets[0];
+    if (length == 0) return;
+    std::memcpy(out, node.sources[batch]->buffers[2]->data() + offsets[0],
+                static_cast<std::size_t>(length));
+    out += length;
+  };
+  for (const RowPick pick : rows.picks) copy(pick.batch, pick.row, 1);
+  for (const RowSpan& span : rows.spans) copy(span.batch, span.start, span.length);
+  return arrow::ArrayData::Make(node.type, rows.rows, {validity.bits, new_offsets, data},
                                 validity.nulls);
 }
 
-Result<ArrayDataPtr> RowGatherer::GatherList(const Node& node, const Spans& spans,
-                                             std::int64_t rows) {
-  SIGNALDB_ASSIGN(const Bits validity, CopyValidity(node.sources, node.nullable, spans, rows));
-  SIGNALDB_ASSIGN(const BufferPtr new_offsets, Allocate((rows + 1) * 4));
+Result<ArrayDataPtr> RowGatherer::GatherList(const Node& node, const Selection& rows) {
+  SIGNALDB_ASSIGN(const Selection::Validity validity, rows.CopyValidity(node));
+  SIGNALDB_ASSIGN(const BufferPtr new_offsets, Allocate((rows.rows + 1) * 4));
   auto* to = reinterpret_cast<std::int32_t*>(new_offsets->mutable_data());
-  Spans inner;
-  inner.reserve(spans.size());
-  std::int64_t at = 0;
-  for (const RowSpan& span : spans) {
-    const std::int32_t* offsets = AsOffsets(node.values[span.batch]) + span.start;
-    const std::int64_t shift = at - offsets[0];
-    for (std::int64_t i = 0; i < span.length; ++i) {
-      to[i] = static_cast<std::int32_t>(offsets[i] + shift);
+  Selection inner;
+  inner.spans.reserve(rows.spans.size() + rows.picks.size());
+  const auto add = [&](std::uint32_t batch, std::int64_t row, std::int64_t count) {
+    const std::int32_t* offsets = AsOffsets(node.values[batch]) + row;
+    const std::int64_t shift = inner.rows - offsets[0];
+    for (std::int64_t i = 0; i < count; ++i) {
+      *to++ = static_cast<std::int32_t>(offsets[i] + shift);
     }
-    const std::int64_t length = offsets[span.length] - offsets[0];
-    AddSpan(inner, RowSpan{span.batch, offsets[0], length});
-    at += length;
-    to += span.length;
-  }
-  if (at > std::numeric_limits<std::int32_t>::max()) {
+    const std::int64_t length = offsets[count] - offsets[0];
+    AddSpan(inner.spans, RowSpan{batch, offsets[0], length});
+    inner.rows += length;
+  };
+  for (const RowPick pick : rows.picks) add(pick.batch, pick.row, 1);
+  for (const RowSpan& span : rows.spans) add(span.batch, span.start, span.length);
+  if (inner.rows > std::numeric_limits<std::int32_t>::max()) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("lists of one slice exceed 2^31 elements, lower the rows of a slice "
                             "elements={}",
-                            at));
+                            inner.rows));
   }
-  *to = static_cast<std::int32_t>(at);
-  SIGNALDB_ASSIGN(ArrayDataPtr child, GatherNode(node.children[0], inner, at));
-  return arrow::ArrayData::Make(node.type, rows, {validity.buffer, new_offsets}, {std::move(child)},
-                                validity.nulls);
+  *to = static_cast<std::int32_t>(inner.rows);
+  SIGNALDB_ASSIGN(ArrayDataPtr child, GatherNode(node.children[0], inner));
+  return arrow::ArrayData::Make(node.type, rows.rows, {validity.bits, new_offsets},
+                                {std::move(child)}, validity.nulls);
 }
 
-Result<ArrayDataPtr> RowGatherer::GatherStruct(const Node& node, const Spans& spans,
-                                               std::int64_t rows) {
-  SIGNALDB_ASSIGN(const Bits validity, CopyValidity(node.sources, node.nullable, spans, rows));
+Result<ArrayDataPtr> RowGatherer::GatherStruct(const Node& node, const Selection& rows) {
+  SIGNALDB_ASSIGN(const Selection::Validity validity, rows.CopyValidity(node));
   // The children of a sliced struct are not sliced themselves.
-  Spans inner = spans;
-  for (RowSpan& span : inner) span.start += node.sources[span.batch]->offset;
+  Selection inner = rows;
+  for (RowSpan& span : inner.spans) span.start += node.sources[span.batch]->offset;
+  std::vector<RowPick> picks(rows.picks.begin(), rows.picks.end());
+  for (RowPick& pick : picks) {
+    pick.row += static_cast<std::uint32_t>(node.sources[pick.batch]->offset);
+  }
+  inner.picks = picks;
   std::vector<ArrayDataPtr> children;
   for (const Node& child : node.children) {
-    SIGNALDB_ASSIGN(ArrayDataPtr gathered, GatherNode(child, inner, rows));
+    SIGNALDB_ASSIGN(ArrayDataPtr gathered, GatherNode(child, inner));
     children.push_back(std::move(gathered));
   }
-  return arrow::ArrayData::Make(node.type, rows, {validity.buffer}, std::move(children),
+  return arrow::ArrayData::Make(node.type, rows.rows, {validity.bits}, std::move(children),
                                 validity.nulls);
 }
 
@@ -404,7 +472,9 @@ Result<ArrayDataPtr> RowGatherer::MakeNulls(const Node& node, std::int64_t rows)
   return (*nulls)->data();
 }
 
-Result<ArrayDataPtr> RowGatherer::GatherOther(const Node& node, const Spans& spans) {
+Result<ArrayDataPtr> RowGatherer::GatherOther(const Node& node, const Selection& rows) {
+  std::vector<RowSpan> spans = rows.spans;
+  for (const RowPick pick : rows.picks) AddSpan(spans, {pick.batch, pick.row, 1});
   arrow::ArrayVector parts;
   for (const RowSpan& span : spans) {
     parts.push_back(arrow::MakeArray(node.sources[span.batch]->Slice(span.start, span.length)));

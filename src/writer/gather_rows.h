@@ -25,8 +25,19 @@ struct RowSpan {
   friend bool operator==(const RowSpan&, const RowSpan&) = default;
 };
 
-/// Puts rows of many batches together, span by span: a few block copies a column instead of a take
-/// a row. Dictionaries are unified once, over all batches.
+/// One row of one batch.
+struct RowPick {
+  std::uint32_t batch = 0;
+  std::uint32_t row = 0;
+
+  friend bool operator==(const RowPick&, const RowPick&) = default;
+};
+
+/// Puts rows of many batches together, span by span, a few block copies a column, or row by row.
+/// Dictionaries are unified once, over all batches.
+///
+/// A column may be of Arrow's null type in some batches; one that is null in all rows comes out of
+/// that type.
 ///
 /// Fixed-width columns, booleans, strings, dictionary<int32, ...>, lists, maps and structs of these
 /// are copied by own loops; columns with any other type inside go through arrow::Concatenate.
@@ -42,6 +53,8 @@ class RowGatherer {
   /// Errors: kInvalid (a column of strings would exceed 2 GiB: take fewer rows), kUnavailable.
   [[nodiscard]] Result<std::shared_ptr<arrow::RecordBatch>> Gather(
       std::span<const RowSpan> spans) const;
+  [[nodiscard]] Result<std::shared_ptr<arrow::RecordBatch>> Gather(
+      std::span<const RowPick> picks) const;
 
  private:
   // A column, or a child of one, over all batches.
@@ -66,7 +79,7 @@ class RowGatherer {
     std::shared_ptr<arrow::ArrayData> dictionary;     // kDictionary: the unified one.
     std::vector<std::vector<std::int32_t>> renumber;  // By batch; empty: as it is.
   };
-  using Spans = std::vector<RowSpan>;
+  struct Selection;
 
   [[nodiscard]] static Result<Node> MakeNode(
       std::vector<std::shared_ptr<arrow::ArrayData>> sources);
@@ -76,31 +89,21 @@ class RowGatherer {
   [[nodiscard]] static Result<Node> MakeChild(const Node& parent, std::size_t child);
   [[nodiscard]] static Status UnifyDictionaries(Node& node);
 
-  [[nodiscard]] static Result<std::shared_ptr<arrow::ArrayData>> GatherNode(const Node& node,
-                                                                            const Spans& spans,
-                                                                            std::int64_t rows);
-  [[nodiscard]] static Result<std::shared_ptr<arrow::ArrayData>> GatherFixed(const Node& node,
-                                                                             const Spans& spans,
-                                                                             std::int64_t rows);
-  [[nodiscard]] static Result<std::shared_ptr<arrow::ArrayData>> GatherIndices(const Node& node,
-                                                                               const Spans& spans,
-                                                                               std::int64_t rows);
-  [[nodiscard]] static Result<std::shared_ptr<arrow::ArrayData>> GatherText(const Node& node,
-                                                                            const Spans& spans,
-                                                                            std::int64_t rows);
-  [[nodiscard]] static Result<std::shared_ptr<arrow::ArrayData>> GatherList(const Node& node,
-                                                                            const Spans& spans,
-                                                                            std::int64_t rows);
-  [[nodiscard]] static Result<std::shared_ptr<arrow::ArrayData>> GatherStruct(const Node& node,
-                                                                              const Spans& spans,
-                                                                              std::int64_t rows);
-  [[nodiscard]] static Result<std::shared_ptr<arrow::ArrayData>> MakeNulls(const Node& node,
-                                                                           std::int64_t rows);
-  [[nodiscard]] static Result<std::shared_ptr<arrow::ArrayData>> GatherOther(const Node& node,
-                                                                             const Spans& spans);
+  [[nodiscard]] Result<std::shared_ptr<arrow::RecordBatch>> GatherColumns(
+      const Selection& rows) const;
+
+  using Gathered = Result<std::shared_ptr<arrow::ArrayData>>;
+  [[nodiscard]] static Gathered GatherNode(const Node& node, const Selection& rows);
+  [[nodiscard]] static Gathered GatherFixed(const Node& node, const Selection& rows);
+  [[nodiscard]] static Gathered GatherIndices(const Node& node, const Selection& rows);
+  [[nodiscard]] static Gathered GatherText(const Node& node, const Selection& rows);
+  [[nodiscard]] static Gathered GatherList(const Node& node, const Selection& rows);
+  [[nodiscard]] static Gathered GatherStruct(const Node& node, const Selection& rows);
+  [[nodiscard]] static Gathered MakeNulls(const Node& node, std::int64_t rows);
+  [[nodiscard]] static Gathered GatherOther(const Node& node, const Selection& rows);
 
   std::vector<std::shared_ptr<arrow::RecordBatch>> batches_;
-  std::shared_ptr<arrow::Schema> schema_;
+  std::shared_ptr<arrow::Schema> schema_;  // Of what is gathered.
   std::vector<Node> columns_;
 };
 

@@ -26,9 +26,9 @@ struct SliceLimits {
 /// Rows of many batches, divided by partition and sorted by the table's sort order, cut into slices
 /// that each become a row group.
 ///
-/// Rows come in runs: those of one resource stand together and are mostly in time order. So runs
-/// are found and merged, and a slice is put together from spans of rows, not row by row. Rows with
-/// equal keys keep the order in which they came.
+/// Rows of telemetry come in runs: those of one resource stand together and are mostly in time
+/// order. So runs are found and merged, and a slice is put together from spans of rows; where runs
+/// are short, row by row. Rows with equal keys keep the order in which they came.
 ///
 /// Lifetime: shares the batches. Threads: thread-safe (immutable after Make); slices may be
 /// gathered and encoded side by side.
@@ -39,6 +39,7 @@ class SortedRows {
     std::int64_t rows = 0;
     std::int64_t bytes = 0;  ///< Of Arrow memory; shared out by rows if no slice is near the limit.
     std::vector<RowSpan> spans;
+    std::vector<RowPick> picks;  ///< Instead of `spans`, where these would be short.
   };
 
   /// By the current schema, default spec and default sort order of `metadata`. `batches` have the

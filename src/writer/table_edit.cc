@@ -115,14 +115,7 @@ class TableEditor::Edit {
       report_.rows_added += batch->num_rows();
     }
     std::erase_if(batches, [](const auto& batch) { return batch->num_rows() == 0; });
-    for (auto first = batches.begin(); first != batches.end();) {
-      // Columns may differ in their encoding only: dictionaries here, plain strings there.
-      const auto last = std::find_if(first, batches.end(), [&](const auto& batch) {
-        return !batch->schema()->Equals(*(*first)->schema(), false);
-      });
-      SIGNALDB_TRY(Write({std::make_move_iterator(first), std::make_move_iterator(last)}));
-      first = last;
-    }
+    for (auto& group : GroupByEncoding(std::move(batches))) SIGNALDB_TRY(Write(std::move(group)));
     return {};
   }
 

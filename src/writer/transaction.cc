@@ -138,20 +138,14 @@ Result<std::vector<DataFile>> Transaction::WriteFitted(
                                 .owner = {id_, table.table},
                                 .encoding = with_.encoding};
   std::vector<DataFile> written;
-  for (auto first = fitted.begin(); first != fitted.end();) {
-    // Columns may differ in their encoding only: dictionaries here, plain strings there.
-    const auto last = std::find_if(first, fitted.end(), [&](const auto& batch) {
-      return !batch->schema()->Equals(*(*first)->schema(), false);
-    });
+  for (auto& group : GroupByEncoding(std::move(fitted))) {
     Result<std::vector<DataFile>> part =
-        WriteDataFiles(files, *table.metadata,
-                       {std::make_move_iterator(first), std::make_move_iterator(last)}, options);
+        WriteDataFiles(files, *table.metadata, std::move(group), options);
     if (!part.has_value()) {
       static_cast<void>(DeleteFiles(with_.io, with_.events, written));
       return std::unexpected(std::move(part).error());
     }
     std::ranges::move(*part, std::back_inserter(written));
-    first = last;
   }
   return written;
 }

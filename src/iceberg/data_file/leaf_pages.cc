@@ -196,6 +196,10 @@ class Splitter {
     if (array == nullptr || array->type_id() == arrow::Type::NA) {
       return Missing(field, name, slots);
     }
+    if (!field.required && array->null_count() == array->length()) {
+      EmitNulls(field, slots);
+      return {};
+    }
     SIGNALDB_TRY(ApplyNulls(field, name, *array, slots));
     switch (field.type.id()) {
       case TypeId::kStruct:

@@ -90,7 +90,7 @@ std::vector<FittingCase> FittingCases() {
       {"FixedOfItsWidth", Type::Fixed(2), arrow::fixed_size_binary(2), arrow::fixed_size_binary(2),
        R"(["ab"])"},
       {"FixedOfAnotherWidth", Type::Fixed(3), arrow::fixed_size_binary(2), nullptr, R"(["ab"])"},
-      {"NullsOfNoType", Type(TypeId::kLong), arrow::null(), arrow::int64(), "[null, null]"},
+      {"NullsStayOfNoType", Type(TypeId::kLong), arrow::null(), arrow::null(), "[null, null]"},
       {"ListForAList", Type::List(2, Type(TypeId::kLong), false), arrow::list(arrow::int64()),
        arrow::list(arrow::int64()), "[[1], null, []]"},
       {"NumberForAList", Type::List(2, Type(TypeId::kLong), false), arrow::int64(), nullptr, "[1]"},
@@ -167,6 +167,29 @@ TEST(FitBatch, TakesSlicesOfLargerBatches) {
   const auto want = BatchOf({"id", "body"}, {"[2]", R"(["b"])"});
   EXPECT_TRUE((*fitted)->column(0)->Equals(*want->column(0)));
   EXPECT_TRUE((*fitted)->column(1)->Equals(*want->column(1)));
+}
+
+TEST(FitBatch, GroupsBatchesWhoseColumnsHaveOneEncoding) {
+  const auto batch = [](const std::vector<DataType>& types) {
+    arrow::FieldVector fields;
+    arrow::ArrayVector columns;
+    for (const DataType& type : types) {
+      fields.push_back(arrow::field(std::to_string(fields.size()), type));
+      columns.push_back(arrow::MakeArrayOfNull(type, 1).ValueOrDie());
+    }
+    return arrow::RecordBatch::Make(arrow::schema(fields), 1, columns);
+  };
+  const DataType none = arrow::null();
+  const DataType text = arrow::utf8();
+  const DataType coded = arrow::dictionary(arrow::int32(), arrow::utf8());
+  // The third fits the first, but not the second, which the first is together with.
+  const auto groups =
+      GroupByEncoding({batch({none, none}), batch({text, none}), batch({coded, none}),
+                       batch({none, text}), batch({coded, text}), batch({coded, coded})});
+  std::vector<std::size_t> sizes;
+  for (const auto& group : groups) sizes.push_back(group.size());
+  EXPECT_THAT(sizes, ::testing::ElementsAre(2, 3, 1));
+  EXPECT_THAT(GroupByEncoding({}), ::testing::IsEmpty());
 }
 
 TEST(FitBatch, TakesABatchWithoutRows) {

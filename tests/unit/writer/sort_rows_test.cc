@@ -359,10 +359,31 @@ TEST(SortedRows, HonourDirectionAndPlaceOfNulls) {
 
 TEST(SortedRows, DoNotClaimAnOrderTheyCannotMake) {
   RowMaker maker(1);
-  SortField by_hour{.transform = Transform::FromText("hour"), .source_id = 2};
-  const auto sorted = SortedRows::Make(TableOf({by_hour}), {maker.Make({})}, {});
-  ASSERT_THAT(sorted, IsOk());
-  EXPECT_EQ(sorted->row_order(), RowOrder::kUnsorted);
+  const std::vector<SortField> impossible = {
+      {.transform = Transform::FromText("zorder"), .source_id = 2},
+      {.transform = Transform::FromText("hour"), .source_id = 4},  // Of a text.
+      {.source_id = 99},
+  };
+  for (const SortField& field : impossible) {
+    const auto sorted = SortedRows::Make(TableOf({{.source_id = 1}, field}), {maker.Make({})}, {});
+    ASSERT_THAT(sorted, IsOk());
+    EXPECT_EQ(sorted->row_order(), RowOrder::kUnsorted);
+  }
+}
+
+TEST(SortedRows, TakeColumnsOfNullsBesideColumnsOfValues) {
+  RowMaker maker(5);
+  const auto full = maker.Make({.rows = 20, .services = 2, .run = 1});
+  std::vector<std::shared_ptr<arrow::RecordBatch>> batches = {full, maker.Make({.rows = 7})};
+  for (const int column : {0, 3, 5, 7}) {
+    auto columns = batches[1]->columns();
+    auto fields = batches[1]->schema()->fields();
+    const auto at = static_cast<std::size_t>(column);
+    columns[at] = std::make_shared<arrow::NullArray>(7);
+    fields[at] = fields[at]->WithType(arrow::null());
+    batches[1] = arrow::RecordBatch::Make(arrow::schema(fields), 7, columns);
+  }
+  ExpectSortedAndComplete(batches, {});
 }
 
 TEST(SortedRows, AreNothingWithoutRows) {

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "writer/column_view.h"
+#include "writer/gather_rows.h"
+#include "writer/row_partitions.h"
+#include "writer/sort_keys.h"
+
+namespace signaldb {
+
+/// The rows of one partition in their order: as spans, or one by one where spans would be short.
+struct OrderedRows {
+  std::vector<RowSpan> spans;
+  std::vector<RowPick> picks;  ///< Instead of `spans`.
+};
+
+/// The rows of each partition by their keys, rows with equal keys as they came; without `keys`, all
+/// as they came.
+///
+/// Rows come in runs: those of one resource stand together and are mostly in time order. So runs
+/// are found and merged; rows that do not come so are distributed by their leading columns, and
+/// what is together then is sorted.
+///
+/// A batch has fewer than 2^32 rows, and there are fewer than 2^32 batches.
+[[nodiscard]] std::vector<OrderedRows> OrderRows(const Batches& batches, const PartitionIds& ids,
+                                                 const SortKeys* keys);
+
+}  // namespace signaldb
