@@ -56,6 +56,34 @@ Status KeepLive(FileIo& io, const TableMetadata& now, Locations& removed) {
   return {};
 }
 
+/// Which snapshots a table has.
+class KnownSnapshots {
+ public:
+  explicit KnownSnapshots(const TableMetadata& metadata) : metadata_(metadata) {}
+
+  /// Whether it has no parent, or one that the table has not.
+  [[nodiscard]] bool IsRoot(const Snapshot& snapshot) {
+    if (!snapshot.parent_snapshot_id) return true;
+    // One or two are asked for in nearly every history; a set of all costs more than looking.
+    if (looked_ < kLooksMax) {
+      ++looked_;
+      return metadata_.SnapshotById(*snapshot.parent_snapshot_id) == nullptr;
+    }
+    if (ids_.empty()) {
+      ids_.reserve(metadata_.snapshots.size());
+      for (const auto& known : metadata_.snapshots) ids_.insert(known->snapshot_id);
+    }
+    return !ids_.contains(*snapshot.parent_snapshot_id);
+  }
+
+ private:
+  static constexpr int kLooksMax = 4;
+
+  const TableMetadata& metadata_;
+  int looked_ = 0;
+  std::unordered_set<std::int64_t> ids_;
+};
+
 }  // namespace
 
 Expiry MakeExpiry(const TableMetadata& before, const TableMetadata& next,
@@ -65,20 +93,23 @@ Expiry MakeExpiry(const TableMetadata& before, const TableMetadata& next,
   std::unordered_set<std::int64_t> gone;
   std::unordered_set<std::int64_t> parents;
   for (const auto& snapshot : expiry.expired) gone.insert(snapshot->snapshot_id);
-  std::unordered_set<std::int64_t> known;
-  known.reserve(before.snapshots.size());
-  for (const auto& snapshot : before.snapshots) known.insert(snapshot->snapshot_id);
-  const auto is_root = [&](const Snapshot& snapshot) {
-    return !snapshot.parent_snapshot_id || !known.contains(*snapshot.parent_snapshot_id);
-  };
+  KnownSnapshots known(before);
   bool root_expires = false;
   for (const auto& snapshot : expiry.expired) {
     if (snapshot->parent_snapshot_id) parents.insert(*snapshot->parent_snapshot_id);
-    root_expires |= is_root(*snapshot);
+    root_expires |= known.IsRoot(*snapshot);
   }
+  const Snapshot* previous = nullptr;
   for (const auto& snapshot : next.snapshots) {
+    // In nearly every history this holds for all but the first and the last.
+    const bool follows = previous != nullptr &&
+                         snapshot->parent_snapshot_id == previous->snapshot_id &&
+                         !parents.contains(snapshot->snapshot_id);
+    previous = snapshot.get();
+    if (follows) continue;
     const bool child = snapshot->parent_snapshot_id && gone.contains(*snapshot->parent_snapshot_id);
-    if (child || parents.contains(snapshot->snapshot_id) || (root_expires && is_root(*snapshot))) {
+    if (child || parents.contains(snapshot->snapshot_id) ||
+        (root_expires && known.IsRoot(*snapshot))) {
       expiry.border.push_back(snapshot);
     }
   }

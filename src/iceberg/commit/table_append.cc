@@ -52,18 +52,6 @@ ManifestEntry EntryOf(const DataFile& file, std::int64_t snapshot_id) {
       .status = EntryStatus::kAdded, .snapshot_id = snapshot_id, .data_file = file};
 }
 
-/// Whether at least two manifests would become one. Data and deletes are never in one manifest.
-bool IsWorthMerging(const ManifestMergeOptions& options, const std::vector<ManifestFile>& all) {
-  for (const ManifestContent content : {ManifestContent::kData, ManifestContent::kDeletes}) {
-    std::vector<ManifestFile> same;
-    std::ranges::copy_if(all, std::back_inserter(same),
-                         [&](const ManifestFile& manifest) { return manifest.content == content; });
-    const auto bins = PackManifests(options, same);
-    if (std::ranges::any_of(bins, [](const auto& bin) { return bin.size() > 1; })) return true;
-  }
-  return false;
-}
-
 Result<Expiry> Expire(const TableMetadata& base, std::int64_t now_ms, TableMetadata& next) {
   SIGNALDB_ASSIGN(const ExpiryPolicy policy, ExpiryPolicy::From(next.properties));
   if (!policy.on_commit) return Expiry();
@@ -220,7 +208,7 @@ Result<std::vector<ManifestFile>> TableAppend::ManifestsOn(FileIo& io, MetadataC
   std::vector<ManifestFile> all = manifests_;
   all.insert(all.end(), kept.begin(), kept.end());
   SIGNALDB_ASSIGN(const ManifestMergeOptions options, ManifestMergeOptions::From(base.properties));
-  if (!options.enabled || !IsWorthMerging(options, all)) return all;
+  if (!IsWorthMerging(options, all)) return all;
 
   // The merger reads what it merges, ours too.
   if (Status written = WriteFiles(io, manifest_files_, 1); !written.has_value()) {

@@ -27,24 +27,62 @@ Result<std::int64_t> PositiveOf(const Properties& properties, std::string_view k
   return value;
 }
 
-/// Packs from the end, so that what is left over is at the front. A manifest joins the bin before
-/// it or starts the next one; no bin is gone back to.
-std::vector<std::vector<ManifestFile>> PackFromEnd(std::span<const ManifestFile> manifests,
-                                                   std::int64_t target_bytes) {
-  std::vector<std::vector<ManifestFile>> bins;
-  std::int64_t bytes = 0;
-  for (auto manifest = manifests.rbegin(); manifest != manifests.rend(); ++manifest) {
-    const std::int64_t length = manifest->manifest_length;
-    if (bins.empty() || length > target_bytes - bytes) {
-      bins.emplace_back();
-      bytes = 0;
-    }
-    bins.back().push_back(*manifest);
-    bytes += length;
+/// Those of version 1 lists may not say; they are merged as if they were small.
+std::int64_t FilesOf(const ManifestFile& manifest) {
+  std::int64_t files = 0;
+  for (const std::int32_t count :
+       {manifest.added_files_count, manifest.existing_files_count, manifest.deleted_files_count}) {
+    files += std::max(0, count);
   }
-  std::ranges::reverse(bins);
-  for (auto& bin : bins) std::ranges::reverse(bin);
-  return bins;
+  return std::max<std::int64_t>(1, files);
+}
+
+/// Larger ones stay as they are: a merge would gain less than it writes.
+bool IsSmall(const ManifestMergeOptions& options, const ManifestFile& manifest) {
+  return manifest.manifest_length <= options.target_bytes / 2;
+}
+
+/// Manifests of old specs are merged at once: no more will come.
+std::size_t CountToMerge(const ManifestMergeOptions& options, bool has_newest) {
+  return has_newest ? std::max<std::size_t>(2, options.count_min) : 2;
+}
+
+/// How many of `small`, the newest first, become one manifest; 1: none.
+std::size_t MergeLength(const ManifestMergeOptions& options,
+                        const std::vector<const ManifestFile*>& small, std::size_t count_min) {
+  if (small.size() < count_min) return 1;
+  // So that fewer than count_min are left, whatever their sizes.
+  const std::size_t needed = small.size() - count_min + 2;
+  std::size_t length = 1;
+  std::int64_t files = 0;
+  std::int64_t bytes = 0;
+  for (std::size_t i = 0; i < small.size(); ++i) {
+    if (small[i]->manifest_length > options.target_bytes - bytes) break;
+    if (i < needed || FilesOf(*small[i]) <= files) length = i + 1;
+    files += FilesOf(*small[i]);
+    bytes += small[i]->manifest_length;
+  }
+  return length;
+}
+
+/// Appends the bins of one spec's manifests, in their order.
+void PackGroup(const ManifestMergeOptions& options, const std::vector<const ManifestFile*>& group,
+               std::size_t count_min, std::vector<std::vector<ManifestFile>>& bins) {
+  std::vector<const ManifestFile*> small;
+  std::ranges::copy_if(group, std::back_inserter(small),
+                       [&](const ManifestFile* manifest) { return IsSmall(options, *manifest); });
+  std::size_t left = MergeLength(options, small, count_min);
+  std::optional<std::size_t> merged;  // The bin of those that become one.
+  for (const ManifestFile* const manifest : group) {
+    const bool joins = left > 0 && IsSmall(options, *manifest);
+    if (joins) --left;
+    if (joins && merged.has_value()) {
+      bins[*merged].push_back(*manifest);
+      continue;
+    }
+    if (joins) merged = bins.size();
+    bins.push_back({*manifest});
+  }
 }
 
 }  // namespace
@@ -82,23 +120,29 @@ std::vector<std::vector<ManifestFile>> PackManifests(const ManifestMergeOptions&
                                                      std::span<const ManifestFile> manifests) {
   std::vector<std::vector<ManifestFile>> bins;
   if (manifests.empty()) return bins;
-  const std::string& newest = manifests.front().manifest_path;
-  std::map<std::int32_t, std::vector<ManifestFile>, std::greater<>> by_spec;
+  const std::int32_t newest_spec = manifests.front().partition_spec_id;
+  std::map<std::int32_t, std::vector<const ManifestFile*>, std::greater<>> by_spec;
   for (const ManifestFile& manifest : manifests) {
-    by_spec[manifest.partition_spec_id].push_back(manifest);
+    by_spec[manifest.partition_spec_id].push_back(&manifest);
   }
   for (const auto& [spec_id, group] : by_spec) {
-    for (auto& bin : PackFromEnd(group, options.target_bytes)) {
-      const bool has_newest = std::ranges::any_of(
-          bin, [&](const ManifestFile& file) { return file.manifest_path == newest; });
-      if (!has_newest || bin.size() >= options.count_min) {
-        bins.push_back(std::move(bin));
-        continue;
-      }
-      for (ManifestFile& file : bin) bins.push_back({std::move(file)});
-    }
+    PackGroup(options, group, CountToMerge(options, spec_id == newest_spec), bins);
   }
   return bins;
+}
+
+bool IsWorthMerging(const ManifestMergeOptions& options, std::span<const ManifestFile> manifests) {
+  if (!options.enabled) return false;
+  std::map<ManifestContent, std::int32_t> newest_specs;
+  std::map<std::pair<ManifestContent, std::int32_t>, std::size_t> counts;
+  for (const ManifestFile& manifest : manifests) {
+    newest_specs.try_emplace(manifest.content, manifest.partition_spec_id);
+    if (IsSmall(options, manifest)) ++counts[{manifest.content, manifest.partition_spec_id}];
+  }
+  return std::ranges::any_of(counts, [&](const auto& counted) {
+    const auto& [group, count] = counted;
+    return count >= CountToMerge(options, newest_specs.at(group.first) == group.second);
+  });
 }
 
 ManifestMerger::ManifestMerger(FileIo& io, ManifestMergeOptions options, std::int64_t snapshot_id,

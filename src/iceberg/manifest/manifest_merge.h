@@ -26,13 +26,22 @@ struct ManifestMergeOptions {
   [[nodiscard]] static Result<ManifestMergeOptions> From(const Properties& properties);
 };
 
-/// Sorts `manifests`, newest first, into the bins that each become one manifest, as Java does: by
-/// spec, the highest id first, and within a spec packed from the oldest to `target_bytes`, so that
-/// the newest bin is the partial one. Every manifest is in one bin, in order; a bin that is not to
-/// be merged is split into bins of one. All manifests have the same content. Whether merging is
-/// enabled is for the caller to look at.
+/// Sorts `manifests`, newest first, into the bins that each become one manifest; most hold one,
+/// which stays as it is. Bins go by spec, the highest id first. All manifests have the same
+/// content. Whether merging is enabled is for the caller to look at.
+///
+/// Manifests of up to half `target_bytes` are small; larger ones stay. When a spec has `count_min`
+/// small ones (those that are not the newest's: two), the newest of them become one: fewer than
+/// `count_min` are left, and an older one goes with them only if it has no more files than all
+/// newer ones together. So the manifest that holds a file at least doubles whenever the file is
+/// written down again, and what merging costs a commit grows with the logarithm of the table. Java
+/// takes all small ones each time.
 [[nodiscard]] std::vector<std::vector<ManifestFile>> PackManifests(
     const ManifestMergeOptions& options, std::span<const ManifestFile> manifests);
+
+/// Whether merging is enabled and PackManifests would merge any, of either content.
+[[nodiscard]] bool IsWorthMerging(const ManifestMergeOptions& options,
+                                  std::span<const ManifestFile> manifests);
 
 /// The newest schema in which every column of the spec is still there, so that partition values
 /// keep their types; the current one if there is none.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -150,10 +151,17 @@ void WriteSnapshots(JsonWriter& writer, StringSink& sink, const TableMetadata& m
   writer.EndArray();
 }
 
-void AppendNumber(std::string& text, std::int64_t value) {
-  std::array<char, 20> digits;  // As many as the longest, with its sign.
-  const auto written = std::to_chars(digits.data(), digits.data() + digits.size(), value);
-  text.append(digits.data(), written.ptr);
+void AppendLogLine(std::string& text, const SnapshotLogEntry& entry) {
+  constexpr std::string_view kBegin = R"({"timestamp-ms":)";
+  constexpr std::string_view kMiddle = R"(,"snapshot-id":)";
+  constexpr std::size_t kDigitsMax = 20;  // As many as the longest number has, with its sign.
+  std::array<char, kBegin.size() + kMiddle.size() + 2 * kDigitsMax + 1> line;
+  char* end = std::ranges::copy(kBegin, line.data()).out;
+  end = std::to_chars(end, end + kDigitsMax, entry.timestamp_ms).ptr;
+  end = std::ranges::copy(kMiddle, end).out;
+  end = std::to_chars(end, end + kDigitsMax, entry.snapshot_id).ptr;
+  *end++ = '}';
+  text.append(line.data(), end);
 }
 
 void WriteLogs(JsonWriter& writer, StringSink& sink, const TableMetadata& metadata) {
@@ -162,11 +170,8 @@ void WriteLogs(JsonWriter& writer, StringSink& sink, const TableMetadata& metada
   // As many as snapshots, and all the same: not worth the writer's bookkeeping.
   std::string_view comma;
   for (const SnapshotLogEntry& entry : metadata.snapshot_log) {
-    sink.text.append(comma).append(R"({"timestamp-ms":)");
-    AppendNumber(sink.text, entry.timestamp_ms);
-    sink.text.append(R"(,"snapshot-id":)");
-    AppendNumber(sink.text, entry.snapshot_id);
-    sink.text += '}';
+    sink.text.append(comma);
+    AppendLogLine(sink.text, entry);
     comma = ",";
   }
   sink.text += ']';

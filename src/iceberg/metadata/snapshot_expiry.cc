@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <optional>
 #include <string>
-#include <unordered_set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -17,7 +17,12 @@ namespace {
 constexpr std::string_view kMainBranch = "main";
 
 using Refs = std::map<std::string, SnapshotRef, std::less<>>;
-using SnapshotIds = std::unordered_set<std::int64_t>;
+// Few: as many as one commit expires.
+using SnapshotIds = std::vector<std::int64_t>;
+
+bool Has(const SnapshotIds& ids, std::int64_t id) {
+  return std::ranges::find(ids, id) != ids.end();
+}
 
 bool IsTrue(const Properties& properties, std::string_view key) {
   const auto found = properties.find(key);
@@ -64,19 +69,30 @@ Refs YoungRefs(const TableMetadata& metadata, const ExpiryPolicy& policy, std::i
   return refs;
 }
 
+// Which snapshots, by their places in the metadata.
+using Marks = std::vector<bool>;
+
 // Parents stand before their children nearly always, so one walk backwards finds all ancestors.
 class AncestorWalk {
  public:
   explicit AncestorWalk(const TableMetadata& metadata) : metadata_(metadata) {}
 
-  [[nodiscard]] const Snapshot* Find(std::int64_t id) {
+  // Its place; nothing if the table has it not.
+  [[nodiscard]] std::optional<std::size_t> Find(std::int64_t id) {
     const auto& all = metadata_.snapshots;
     while (next_ < all.size()) {
-      const Snapshot* const snapshot = all[all.size() - 1 - next_++].get();
-      if (snapshot->snapshot_id == id) return snapshot;
+      const std::size_t place = all.size() - 1 - next_++;
+      if (all[place]->snapshot_id == id) return place;
     }
-    next_ = all.size();
-    return metadata_.SnapshotById(id);
+    const auto found =
+        std::ranges::find_if(all, [&](const auto& one) { return one->snapshot_id == id; });
+    if (found == all.end()) return std::nullopt;
+    return static_cast<std::size_t>(found - all.begin());
+  }
+
+  [[nodiscard]] std::optional<std::size_t> FindParent(std::size_t place) {
+    const auto& parent = metadata_.snapshots[place]->parent_snapshot_id;
+    return parent ? Find(*parent) : std::nullopt;
   }
 
  private:
@@ -85,51 +101,51 @@ class AncestorWalk {
 };
 
 void KeepBranch(const TableMetadata& metadata, const SnapshotRef& ref, const ExpiryPolicy& policy,
-                std::int64_t now_ms, SnapshotIds& kept) {
+                std::int64_t now_ms, Marks& kept) {
   const std::int32_t count_min = ref.min_snapshots_to_keep.value_or(policy.snapshots_min);
   const std::int64_t cutoff =
       CutoffOf(now_ms, ref.max_snapshot_age_ms.value_or(policy.snapshot_age_max_ms));
   AncestorWalk walk(metadata);
   std::int32_t count = 0;
-  const Snapshot* snapshot = walk.Find(ref.snapshot_id);
-  while (snapshot != nullptr && (count < count_min || snapshot->timestamp_ms >= cutoff)) {
-    kept.insert(snapshot->snapshot_id);
+  for (auto place = walk.Find(ref.snapshot_id); place; place = walk.FindParent(*place)) {
+    const bool is_young = metadata.snapshots[*place]->timestamp_ms >= cutoff;
+    const bool is_within = ref.max_snapshot_age_ms || count < policy.snapshots_max;
+    if (count >= count_min && !(is_young && is_within)) return;
+    kept[*place] = true;
     // A history that runs in circles is damaged, but must not hang us.
     if (static_cast<std::size_t>(++count) > metadata.snapshots.size()) return;
-    if (!snapshot->parent_snapshot_id) return;
-    snapshot = walk.Find(*snapshot->parent_snapshot_id);
   }
 }
 
 // Everything that a branch, a tag or its youth keeps.
-SnapshotIds KeptSnapshots(const TableMetadata& metadata, const Refs& refs,
-                          const ExpiryPolicy& policy, std::int64_t now_ms) {
-  SnapshotIds kept;
-  kept.reserve(metadata.snapshots.size());
+Marks KeptSnapshots(const TableMetadata& metadata, const Refs& refs, const ExpiryPolicy& policy,
+                    std::int64_t now_ms) {
+  Marks kept(metadata.snapshots.size());
   for (const auto& [name, ref] : refs) {
-    kept.insert(ref.snapshot_id);
+    if (const auto place = AncestorWalk(metadata).Find(ref.snapshot_id)) kept[*place] = true;
     if (ref.is_branch) KeepBranch(metadata, ref, policy, now_ms, kept);
   }
   return kept;
 }
 
-SnapshotIds AncestorsOfBranches(const TableMetadata& metadata, const Refs& refs) {
-  SnapshotIds ancestors;
-  ancestors.reserve(metadata.snapshots.size());
+Marks AncestorsOfBranches(const TableMetadata& metadata, const Refs& refs) {
+  Marks ancestors(metadata.snapshots.size());
   for (const auto& [name, ref] : refs) {
     if (!ref.is_branch) continue;
     AncestorWalk walk(metadata);
-    const Snapshot* snapshot = walk.Find(ref.snapshot_id);
-    while (snapshot != nullptr && ancestors.insert(snapshot->snapshot_id).second) {
-      snapshot = snapshot->parent_snapshot_id ? walk.Find(*snapshot->parent_snapshot_id) : nullptr;
+    for (auto place = walk.Find(ref.snapshot_id); place && !ancestors[*place];
+         place = walk.FindParent(*place)) {
+      ancestors[*place] = true;
     }
   }
   return ancestors;
 }
 
-// Without looking at ancestors: whether any snapshot is old enough for any of the limits.
+// Without looking at ancestors: whether there are more than any limit of number allows, or any
+// that is old enough for any limit of age.
 bool MayHaveOld(const TableMetadata& metadata, const Refs& refs, const ExpiryPolicy& policy,
                 std::int64_t now_ms) {
+  if (std::cmp_greater(metadata.snapshots.size(), policy.snapshots_max)) return true;
   std::int64_t age_max = policy.snapshot_age_max_ms;
   for (const auto& [name, ref] : refs) {
     age_max = std::min(age_max, ref.max_snapshot_age_ms.value_or(age_max));
@@ -149,7 +165,7 @@ Result<std::string> WithoutSnapshots(const std::string& json, const SnapshotIds&
   for (const rapidjson::Value& value : document.GetArray()) {
     SIGNALDB_ASSIGN(const JsonObject object, JsonObject::Of(value, "statistics"));
     SIGNALDB_ASSIGN(const std::int64_t id, object.Long("snapshot-id"));
-    if (expired.contains(id)) continue;
+    if (Has(expired, id)) continue;
     if (kept.size() > 1) kept += ',';
     kept += JsonTextOf(value);
   }
@@ -160,7 +176,7 @@ Result<std::string> WithoutSnapshots(const std::string& json, const SnapshotIds&
 // A log with a gap must not exist: it starts anew after the last entry that is gone.
 void CutSnapshotLog(std::vector<SnapshotLogEntry>& log, const SnapshotIds& expired) {
   const auto last = std::find_if(log.rbegin(), log.rend(), [&](const SnapshotLogEntry& entry) {
-    return expired.contains(entry.snapshot_id);
+    return Has(expired, entry.snapshot_id);
   });
   log.erase(log.begin(), last.base());
 }
@@ -177,6 +193,7 @@ Result<ExpiryPolicy> ExpiryPolicy::From(const Properties& properties) {
       ReadPositive(properties, "history.expire.max-snapshot-age-ms", policy.snapshot_age_max_ms));
   SIGNALDB_TRY(
       ReadPositive(properties, "history.expire.min-snapshots-to-keep", policy.snapshots_min));
+  SIGNALDB_TRY(ReadPositive(properties, kMaxSnapshotsProperty, policy.snapshots_max));
   SIGNALDB_TRY(ReadPositive(properties, "history.expire.max-ref-age-ms", policy.ref_age_max_ms));
   return policy;
 }
@@ -189,15 +206,13 @@ Result<std::vector<std::shared_ptr<const Snapshot>>> ExpireSnapshots(TableMetada
   const Refs refs = YoungRefs(metadata, policy, now_ms);
   SnapshotIds gone;
   if (MayHaveOld(metadata, refs, policy, now_ms)) {
-    const SnapshotIds kept = KeptSnapshots(metadata, refs, policy, now_ms);
-    const SnapshotIds of_branches = AncestorsOfBranches(metadata, refs);
+    const Marks kept = KeptSnapshots(metadata, refs, policy, now_ms);
+    const Marks of_branches = AncestorsOfBranches(metadata, refs);
     const std::int64_t cutoff = CutoffOf(now_ms, policy.snapshot_age_max_ms);
-    for (const auto& snapshot : metadata.snapshots) {
-      if (gone.size() == count_max) break;
-      const std::int64_t id = snapshot->snapshot_id;
-      if (kept.contains(id)) continue;
-      if (snapshot->timestamp_ms >= cutoff && !of_branches.contains(id)) continue;
-      gone.insert(id);
+    for (std::size_t i = 0; i < metadata.snapshots.size() && gone.size() < count_max; ++i) {
+      const auto& snapshot = metadata.snapshots[i];
+      if (kept[i] || (snapshot->timestamp_ms >= cutoff && !of_branches[i])) continue;
+      gone.push_back(snapshot->snapshot_id);
       expired.push_back(snapshot);
     }
   }
@@ -207,8 +222,9 @@ Result<std::vector<std::shared_ptr<const Snapshot>>> ExpireSnapshots(TableMetada
   metadata.statistics_json = std::move(statistics);
   metadata.partition_statistics_json = std::move(of_partitions);
   metadata.refs = refs;
+  if (gone.empty()) return expired;
   std::erase_if(metadata.snapshots,
-                [&](const auto& snapshot) { return gone.contains(snapshot->snapshot_id); });
+                [&](const auto& snapshot) { return Has(gone, snapshot->snapshot_id); });
   CutSnapshotLog(metadata.snapshot_log, gone);
   return expired;
 }

@@ -44,15 +44,14 @@ std::vector<std::vector<std::string>> Paths(const std::vector<std::vector<Manife
 
 using PathBins = std::vector<std::vector<std::string>>;
 
-TEST(PackManifests, FillsBinsFromTheOldestAndLetsTheNewestBinWait) {
+TEST(PackManifests, TakesNoMoreThanTheTargetFromTheNewest) {
   const ManifestMergeOptions options{.count_min = 3, .target_bytes = 10};
-  const std::vector<ManifestFile> files = {Sized("new", 4), Sized("b", 4), Sized("c", 4),
-                                           Sized("d", 4), Sized("e", 2)};
-  // From the end: e + d + c fill 10; b and new are too few to be merged yet.
-  EXPECT_EQ(Paths(PackManifests(options, files)), (PathBins{{"new"}, {"b"}, {"c", "d", "e"}}));
+  const std::vector<ManifestFile> files = {Sized("new", 4), Sized("b", 4), Sized("c", 2),
+                                           Sized("d", 1)};
+  EXPECT_EQ(Paths(PackManifests(options, files)), (PathBins{{"new", "b", "c"}, {"d"}}));
 }
 
-TEST(PackManifests, MergesTheNewestBinWhenItHasEnough) {
+TEST(PackManifests, MergesWhenThereAreEnough) {
   const ManifestMergeOptions options{.count_min = 3, .target_bytes = 100};
   const std::vector<ManifestFile> two = {Sized("new", 4), Sized("b", 4)};
   EXPECT_EQ(Paths(PackManifests(options, two)), (PathBins{{"new"}, {"b"}}));
@@ -60,10 +59,73 @@ TEST(PackManifests, MergesTheNewestBinWhenItHasEnough) {
   EXPECT_EQ(Paths(PackManifests(options, three)), (PathBins{{"new", "b", "c"}}));
 }
 
-TEST(PackManifests, LeavesLargeManifestsAlone) {
+TEST(PackManifests, LeavesManifestsOfMoreThanHalfTheTargetAlone) {
   const ManifestMergeOptions options{.count_min = 2, .target_bytes = 10};
-  const std::vector<ManifestFile> files = {Sized("new", 1), Sized("large", 1000), Sized("c", 1)};
-  EXPECT_EQ(Paths(PackManifests(options, files)), (PathBins{{"new"}, {"large"}, {"c"}}));
+  const std::vector<ManifestFile> files = {Sized("new", 1), Sized("large", 6), Sized("c", 5)};
+  EXPECT_EQ(Paths(PackManifests(options, files)), (PathBins{{"new", "c"}, {"large"}}));
+  const std::vector<ManifestFile> all_large = {Sized("new", 6), Sized("b", 7), Sized("c", 1'000)};
+  EXPECT_EQ(Paths(PackManifests(options, all_large)), (PathBins{{"new"}, {"b"}, {"c"}}));
+}
+
+TEST(PackManifests, TakesAnOlderOneOnlyIfItHasNoMoreFilesThanAllNewer) {
+  const ManifestMergeOptions options{.count_min = 5, .target_bytes = 1'000};
+  const auto packed = [&](const std::vector<std::int32_t>& files_of) {
+    std::vector<ManifestFile> files;
+    for (std::size_t i = 0; i < files_of.size(); ++i) {
+      files.push_back(Sized(std::to_string(i), 1));
+      files.back().existing_files_count = files_of[i];
+    }
+    std::vector<std::size_t> sizes;
+    for (const auto& bin : PackManifests(options, files)) sizes.push_back(bin.size());
+    return sizes;
+  };
+  EXPECT_THAT(packed({1, 1, 1, 1, 4}), ElementsAre(5));
+  EXPECT_THAT(packed({1, 1, 1, 1, 5}), ElementsAre(4, 1));
+  EXPECT_THAT(packed({1, 1, 3, 6, 12}), ElementsAre(2, 1, 1, 1));
+  // A large one among the newest does not keep the small ones behind it.
+  EXPECT_THAT(packed({1, 100, 1, 1, 1}), ElementsAre(5));
+  // Fewer than five are left, whatever it costs.
+  EXPECT_THAT(packed({1, 2, 4, 8, 16}), ElementsAre(2, 1, 1, 1));
+  EXPECT_THAT(packed({1, 2, 4, 8, 16, 32}), ElementsAre(3, 1, 1, 1));
+}
+
+// Rewriting all files in every merge would be 51 times for each.
+TEST(PackManifests, WritesEveryFileDownAFewTimesOnly) {
+  std::vector<ManifestFile> table;
+  std::int64_t rewritten = 0;
+  constexpr int kCommits = 10'000;
+  for (int commit = 0; commit < kCommits; ++commit) {
+    table.insert(table.begin(), Sized(std::to_string(commit), 1));
+    table.front().added_files_count = 1;
+    std::vector<ManifestFile> next;
+    for (const auto& bin : PackManifests({}, table)) {
+      next.push_back(bin.front());
+      for (std::size_t i = 1; i < bin.size(); ++i) {
+        next.back().added_files_count += bin[i].added_files_count;
+      }
+      if (bin.size() > 1) rewritten += next.back().added_files_count;
+    }
+    table = std::move(next);
+    ASSERT_LT(table.size(), 100U);
+  }
+  EXPECT_LT(rewritten, 6 * kCommits);
+}
+
+TEST(IsWorthMerging, AgreesWithWhatIsPacked) {
+  const ManifestMergeOptions options{.count_min = 3, .target_bytes = 10};
+  EXPECT_FALSE(IsWorthMerging(options, {}));
+  std::vector<ManifestFile> files = {Sized("new", 1), Sized("b", 1), Sized("large", 6)};
+  EXPECT_FALSE(IsWorthMerging(options, files));
+  files.push_back(Sized("c", 1));
+  EXPECT_TRUE(IsWorthMerging(options, files));
+  EXPECT_FALSE(IsWorthMerging({.enabled = false, .count_min = 3}, files));
+  files.back().content = ManifestContent::kDeletes;
+  EXPECT_FALSE(IsWorthMerging(options, files));
+  // Two of an old spec are enough.
+  files.push_back(Sized("d", 1, 0));
+  EXPECT_FALSE(IsWorthMerging(options, files));
+  files.push_back(Sized("e", 1, 0));
+  EXPECT_TRUE(IsWorthMerging(options, files));
 }
 
 TEST(PackManifests, KeepsSpecsApartTheHighestFirst) {

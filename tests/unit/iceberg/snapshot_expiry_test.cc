@@ -81,6 +81,49 @@ TEST(ExpireSnapshots, KeepsTheNewestWhateverTheirAge) {
   EXPECT_THAT(Ids(metadata.snapshots), ElementsAre(3, 4, 5, 6));
 }
 
+TEST(ExpireSnapshots, KeepsNoMoreThanTheMostHoweverYoung) {
+  ExpiryPolicy policy = KeepSeconds(1'000);
+  policy.snapshots_max = 3;
+  TableMetadata metadata = Linear(3);
+  EXPECT_THAT(Ids(ExpireSnapshots(metadata, policy, 4 * kSecond, kAll).value()), IsEmpty());
+  metadata = Linear(4);
+  EXPECT_THAT(Ids(ExpireSnapshots(metadata, policy, 4 * kSecond, kAll).value()), ElementsAre(1));
+  EXPECT_THAT(Ids(metadata.snapshots), ElementsAre(2, 3, 4));
+  EXPECT_THAT(LogOf(metadata), ElementsAre(2, 3, 4));
+}
+
+TEST(ExpireSnapshots, KeepsTheLeastWhereTheMostIsLess) {
+  TableMetadata metadata = Linear(6);
+  ExpiryPolicy policy = KeepSeconds(1);
+  policy.snapshots_min = 4;
+  policy.snapshots_max = 2;
+  ASSERT_THAT(ExpireSnapshots(metadata, policy, 100 * kSecond, kAll), IsOk());
+  EXPECT_THAT(Ids(metadata.snapshots), ElementsAre(3, 4, 5, 6));
+}
+
+TEST(ExpireSnapshots, CountsTheMostForEachBranchAndKeepsTags) {
+  TableMetadata metadata = Linear(9);
+  metadata.refs["audit"] = {.snapshot_id = 5};
+  metadata.refs["v1"] = {.snapshot_id = 1, .is_branch = false};
+  ExpiryPolicy policy = KeepSeconds(1'000);
+  policy.snapshots_max = 2;
+  ASSERT_THAT(ExpireSnapshots(metadata, policy, 9 * kSecond, kAll), IsOk());
+  EXPECT_THAT(Ids(metadata.snapshots), ElementsAre(1, 4, 5, 8, 9));
+}
+
+TEST(ExpireSnapshots, LeavesABranchWithLimitsOfItsOwnToThem) {
+  ExpiryPolicy policy = KeepSeconds(1'000);
+  policy.snapshots_max = 2;
+  TableMetadata by_age = Linear(6);
+  by_age.refs["main"].max_snapshot_age_ms = 3 * kSecond;
+  ASSERT_THAT(ExpireSnapshots(by_age, policy, 6 * kSecond, kAll), IsOk());
+  EXPECT_THAT(Ids(by_age.snapshots), ElementsAre(3, 4, 5, 6));
+  TableMetadata by_count = Linear(6);
+  by_count.refs["main"].min_snapshots_to_keep = 5;
+  ASSERT_THAT(ExpireSnapshots(by_count, policy, 6 * kSecond, kAll), IsOk());
+  EXPECT_THAT(Ids(by_count.snapshots), ElementsAre(2, 3, 4, 5, 6));
+}
+
 TEST(ExpireSnapshots, NeverTakesTheHead) {
   TableMetadata metadata = Linear(3);
   ASSERT_THAT(ExpireSnapshots(metadata, KeepSeconds(1), 100 * kSecond, kAll), IsOk());
@@ -184,11 +227,13 @@ TEST(ExpiryPolicy, ReadsThePropertiesOfTheTable) {
   const auto set = ExpiryPolicy::From({{"signaldb.expire-on-commit.enabled", "true"},
                                        {"history.expire.max-snapshot-age-ms", "60000"},
                                        {"history.expire.min-snapshots-to-keep", "7"},
+                                       {"signaldb.expire-on-commit.max-snapshots", "8"},
                                        {"history.expire.max-ref-age-ms", "90000"}});
   ASSERT_THAT(set, IsOk());
   EXPECT_TRUE(set->on_commit);
   EXPECT_EQ(set->snapshot_age_max_ms, 60'000);
   EXPECT_EQ(set->snapshots_min, 7);
+  EXPECT_EQ(set->snapshots_max, 8);
   EXPECT_EQ(set->ref_age_max_ms, 90'000);
 }
 
@@ -204,6 +249,10 @@ TEST(ExpiryPolicy, RefusesWhatIsNoNumberAboveZero) {
     EXPECT_THAT(ExpiryPolicy::From({{"signaldb.expire-on-commit.enabled", "true"},
                                     {"history.expire.max-snapshot-age-ms", value}}),
                 IsErrorSaying(ErrorKind::kInvalid, "history.expire.max-snapshot-age-ms"))
+        << value;
+    EXPECT_THAT(ExpiryPolicy::From({{"signaldb.expire-on-commit.enabled", "true"},
+                                    {"signaldb.expire-on-commit.max-snapshots", value}}),
+                IsErrorSaying(ErrorKind::kInvalid, "signaldb.expire-on-commit.max-snapshots"))
         << value;
   }
   EXPECT_THAT(ExpiryPolicy::From({{"history.expire.max-snapshot-age-ms", "5d"}}), IsOk());
