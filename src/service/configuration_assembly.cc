@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "adapters/object_store/s3_dsn.h"
-#include "adapters/object_store/s3_file_io.h"
+#include "adapters/object_store/s3_endpoint.h"
 #include "adapters/postgres/postgres_uri.h"
 #include "service/locations.h"
 

@@ -3,14 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
-#include <cstdint>
 #include <utility>
 
 #include <arrow/filesystem/s3fs.h>
 #include <arrow/io/interfaces.h>
 #include <arrow/util/io_util.h>
 #include <fmt/format.h>
+
+#include "adapters/object_store/s3_endpoint.h"
 
 namespace signaldb {
 
@@ -44,41 +44,7 @@ Status StartSdk() {
 
 bool IsPart(std::string_view part) { return !part.empty() && part != "." && part != ".."; }
 
-struct Endpoint {
-  std::string_view scheme;
-  std::string_view host;  // And port.
-};
-
-Endpoint PartsOf(std::string_view endpoint) {
-  const std::size_t end = endpoint.find("://");
-  if (end == endpoint.npos) return {};
-  Endpoint parts{.scheme = endpoint.substr(0, end), .host = endpoint.substr(end + 3)};
-  while (parts.host.ends_with('/')) parts.host.remove_suffix(1);
-  return parts;
-}
-
-// Of an address in brackets, the colons are its own.
-bool IsHostAndPort(std::string_view host) {
-  if (host.find_first_of("/@?# ") != host.npos) return false;
-  const std::size_t bracket = host.find(']');
-  const std::size_t colon = host.find(':', bracket == host.npos ? 0 : bracket);
-  if (host.empty() || colon == 0) return false;
-  if (colon == host.npos) return true;
-  const std::string_view port = host.substr(colon + 1);
-  std::uint16_t number = 0;
-  const auto [stopped, error] = std::from_chars(port.data(), port.data() + port.size(), number);
-  return error == std::errc() && stopped == port.data() + port.size() && number > 0;
-}
-
 }  // namespace
-
-Status CheckS3Endpoint(std::string_view endpoint) {
-  const Endpoint parts = PartsOf(endpoint);
-  const bool known_scheme = parts.scheme == "http" || parts.scheme == "https";
-  if (endpoint.empty() || (known_scheme && IsHostAndPort(parts.host))) return {};
-  return Fail(ErrorKind::kInvalid,
-              fmt::format("expected an endpoint like \"https://host:9000\" endpoint={}", endpoint));
-}
 
 Result<std::string> KeyOfS3Location(std::string_view location) {
   const auto scheme = std::ranges::find_if(
@@ -158,7 +124,7 @@ Result<std::unique_ptr<S3FileIo>> S3FileIo::Make(const S3Options& options) {
           ? arrow::fs::S3Options::Defaults()
           : arrow::fs::S3Options::FromAccessKey(options.access_key_id, options.secret_access_key);
   if (!options.endpoint.empty()) {
-    const Endpoint endpoint = PartsOf(options.endpoint);
+    const S3Endpoint endpoint = PartsOfS3Endpoint(options.endpoint);
     with.scheme = endpoint.scheme;
     with.endpoint_override = endpoint.host;
   }

@@ -24,10 +24,6 @@ struct S3Options {
   std::string secret_access_key;
 };
 
-/// Whether `endpoint` can be one: empty, or scheme, host and perhaps a port, no more. Asks nobody.
-/// Errors: kInvalid.
-[[nodiscard]] Status CheckS3Endpoint(std::string_view endpoint);
-
 /// Objects of S3 and what speaks like it: locations s3://bucket/key.
 ///
 /// An object appears whole, when its upload is completed. Nobody asks whether the name is free: the

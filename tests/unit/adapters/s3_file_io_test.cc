@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "adapters/object_store/s3_endpoint.h"
 #include "testing/matchers.h"
 
 // What needs no store; tests/e2e/test_object_store.py has one.
