@@ -21,8 +21,13 @@ namespace signaldb {
 ///   date                   std::int64_t, days since 1970
 ///   time, timestamps       std::int64_t, micro- or nanoseconds as the column has them
 ///   float, double          double or std::int64_t; comparisons with NaN are false
+///   decimal                std::string, "-12.50", or a whole number as std::int64_t; no more
+///   digits
+///                          than the column has
 ///   string                 std::string, compared by bytes
-///   fixed, binary, uuid    std::string, raw bytes
+///   fixed, binary, uuid    std::string, raw bytes; 16 of a uuid
+///   unknown                none: its rows are all null
+/// Columns of the types variant, geometry and geography cannot be filtered.
 ///
 /// A value. Threads: thread-compatible.
 class RowFilter {

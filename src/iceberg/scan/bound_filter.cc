@@ -9,7 +9,10 @@
 #include <utility>
 
 #include <arrow/api.h>
+#include <arrow/util/decimal.h>
 #include <fmt/format.h>
+
+#include "iceberg/schema/decimal_bytes.h"
 
 namespace signaldb {
 
@@ -23,6 +26,39 @@ std::unexpected<Error> Misfit(const Field& field) {
   return Fail(ErrorKind::kInvalid,
               fmt::format("a filter's value does not fit its column column={} type={}", field.name,
                           field.type.ToText()));
+}
+
+std::unexpected<Error> CannotFilter(const Field& field) {
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("columns of this type cannot be filtered column={} type={}", field.name,
+                          field.type.ToText()));
+}
+
+Int128 AsInt128(const arrow::Decimal128& value) {
+  return (static_cast<Int128>(value.high_bits()) << 64) | static_cast<Int128>(value.low_bits());
+}
+
+/// Whole numbers, and text as people write decimals; null if the column cannot hold the number.
+Literal DecimalOf(const Type& type, const RowFilter::Value& value) {
+  arrow::Decimal128 number;
+  std::int32_t scale = 0;
+  if (const auto* const whole = std::get_if<std::int64_t>(&value)) {
+    number = arrow::Decimal128(*whole);
+  } else if (const auto* const text = std::get_if<std::string>(&value)) {
+    std::int32_t precision = 0;
+    if (!arrow::Decimal128::FromString(*text, &number, &precision, &scale).ok()) return {};
+  } else {
+    return {};
+  }
+  const auto scaled = number.Rescale(scale, type.scale());
+  if (!scaled.ok() || !scaled->FitsInPrecision(type.precision())) return {};
+  return {DecimalToBytes(AsInt128(*scaled))};
+}
+
+/// Nor are their rows read, not even to see which are null.
+bool CanBeRead(const Type& type) {
+  return type.id() != TypeId::kVariant && type.id() != TypeId::kGeometry &&
+         type.id() != TypeId::kGeography;
 }
 
 bool IsFloating(const Type& type) {
@@ -62,10 +98,11 @@ Result<Literal> BindValue(const Field& field, const RowFilter::Value& value) {
     case TypeId::kUuid:
       if (const auto* text = std::get_if<std::string>(&value)) literal.value = *text;
       break;
+    case TypeId::kDecimal:
+      literal = DecimalOf(field.type, value);
+      break;
     default:
-      return Fail(ErrorKind::kInvalid,
-                  fmt::format("columns of this type cannot be filtered column={} type={}",
-                              field.name, field.type.ToText()));
+      return CannotFilter(field);
   }
   if (literal.is_null()) return Misfit(field);
   if (!IsFloating(field.type) && !IsLiteralOf(field.type, literal)) return Misfit(field);
@@ -214,6 +251,18 @@ std::vector<Outcomes> CompareTexts(const arrow::Array& array, Kind kind,
       });
 }
 
+std::vector<Outcomes> CompareDecimals(const arrow::Array& array, Kind kind,
+                                      const std::vector<Literal>& values) {
+  const auto& decimals = static_cast<const arrow::Decimal128Array&>(array);
+  return CompareRows(
+      array, kind, values, [&](std::int64_t row, const Literal& value) -> std::partial_ordering {
+        const Int128 stored = AsInt128(arrow::Decimal128(decimals.GetValue(row)));
+        const Int128 wanted = *DecimalFromBytes(std::get<std::string>(value.value));
+        if (stored == wanted) return std::partial_ordering::equivalent;
+        return stored < wanted ? std::partial_ordering::less : std::partial_ordering::greater;
+      });
+}
+
 std::vector<Outcomes> CompareColumn(const Type& type, const arrow::Array& array, Kind kind,
                                     const std::vector<Literal>& values) {
   switch (type.id()) {
@@ -235,6 +284,8 @@ std::vector<Outcomes> CompareColumn(const Type& type, const arrow::Array& array,
       return CompareTexts<arrow::BinaryArray>(array, kind, values);
     case TypeId::kFixed:
       return CompareTexts<arrow::FixedSizeBinaryArray>(array, kind, values);
+    case TypeId::kDecimal:
+      return CompareDecimals(array, kind, values);
     case TypeId::kUuid:
       return CompareTexts<arrow::FixedSizeBinaryArray>(
           *static_cast<const arrow::ExtensionArray&>(array).storage(), kind, values);
@@ -284,6 +335,7 @@ Result<BoundFilter> BoundFilter::BindPart(const RowFilter& filter, const Schema&
                 fmt::format("a filter needs a top-level column of a primitive type column={}",
                             filter.column()));
   }
+  if (!CanBeRead(field->type)) return CannotFilter(*field);
   bound.column_ = static_cast<int>(field - schema.fields.begin());
   bound.field_ = std::make_shared<const Field>(*field);
   for (const RowFilter::Value& value : filter.values()) {
