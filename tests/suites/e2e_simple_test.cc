@@ -232,8 +232,8 @@ TEST_F(E2eSimple, SeveralTablesChangeTogether) {
 }
 
 TEST_F(E2eSimple, AStoreThatIsNoneIsRefused) {
-  EXPECT_THAT(ObjectStore::Open("s3://bucket/prefix"),
-              IsErrorSaying(ErrorKind::kInvalid, "dsn=s3://bucket/prefix"));
+  EXPECT_THAT(ObjectStore::Open("gs://bucket/prefix"),
+              IsErrorSaying(ErrorKind::kInvalid, "dsn=gs://bucket/prefix"));
   EXPECT_THAT(ObjectStore::Open("file:///with%20escape"),
               IsErrorSaying(ErrorKind::kInvalid, "cannot hold %"));
   config_.schema.catalog_type = "hive";
