@@ -104,8 +104,10 @@ class IcebergTableWriter {
   [[nodiscard]] Status RollbackTransaction(std::string_view transaction_id);
 
   /// Removes the rows that match, in a snapshot of its own; none if no row does. Files whose rows
-  /// all match go unread; of the others the remaining rows are written anew, one whole file in
-  /// memory at a time. Older snapshots still read what they had.
+  /// all match go unread; of the others the remaining rows are written anew. In memory are, beside
+  /// a row group of the file, as many of them as are encoded at a time: `target_concurrent_batches`
+  /// slices, or `memory.limit_bytes` if that is less; what remains of a larger file becomes
+  /// several. Older snapshots still read what they had.
   ///
   /// If somebody adds rows that may match between the reading and the commit, it fails with
   /// kConflict, unless the table says `write.delete.isolation-level = snapshot`: then they stay.

@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <string>
 #include <utility>
 
 #include <arrow/api.h>
+#include <arrow/compute/api_vector.h>
+#include <arrow/util/byte_size.h>
 #include <fmt/format.h>
 
+#include "iceberg/arrow_error.h"
 #include "iceberg/scan/bound_filter.h"
 #include "iceberg/scan/table_scan.h"
 #include "writer/files_in_flight.h"
@@ -34,18 +38,34 @@ Result<Isolation> IsolationOf(const TableMetadata& table, std::string_view prope
                           property, found->second));
 }
 
-/// The rows that do not match, as slices of `rows`.
-void KeepOthers(const arrow::RecordBatch& rows, const std::vector<bool>& matches, Batches& kept) {
-  std::size_t begin = 0;
-  while (begin < matches.size()) {
-    std::size_t end = begin;
-    while (end < matches.size() && !matches[end]) ++end;
-    if (end > begin) {
-      kept.push_back(
-          rows.Slice(static_cast<std::int64_t>(begin), static_cast<std::int64_t>(end - begin)));
-    }
-    begin = end + 1;
+/// The rows that do not match, in memory of their own; null if all do.
+Result<std::shared_ptr<arrow::RecordBatch>> Others(const std::shared_ptr<arrow::RecordBatch>& rows,
+                                                   const std::vector<bool>& matches) {
+  const std::int64_t matching = std::ranges::count(matches, true);
+  if (matching == 0) return rows;
+  if (matching == rows->num_rows()) return nullptr;
+  arrow::BooleanBuilder others;
+  arrow::Status made = others.Reserve(rows->num_rows());
+  for (const bool match : matches) {
+    if (made.ok()) others.UnsafeAppend(!match);
   }
+  std::shared_ptr<arrow::Array> mask;
+  if (made.ok()) made = others.Finish(&mask);
+  if (!made.ok()) return std::unexpected(ErrorFromArrow(made, "choosing rows"));
+  const auto chosen = arrow::compute::Filter(rows, mask);
+  if (!chosen.ok()) return std::unexpected(ErrorFromArrow(chosen.status(), "choosing rows"));
+  return chosen->record_batch();
+}
+
+/// Of rows that wait to be written anew: as many as are encoded at a time.
+std::int64_t KeptBytesMax(const FileOptions& options, const EncodingShare* encoding) {
+  std::int64_t bytes = 0;
+  if (__builtin_mul_overflow(options.max_memory_per_batch_bytes,
+                             std::int64_t{options.target_concurrent_batches}, &bytes)) {
+    bytes = std::numeric_limits<std::int64_t>::max();
+  }
+  const std::int64_t limit = encoding == nullptr ? 0 : encoding->bytes_max();
+  return limit > 0 ? std::min(bytes, limit) : bytes;
 }
 
 bool SamePartition(const DataFile& a, const DataFile& b) {
@@ -61,7 +81,8 @@ class TableEditor::Edit {
       : with_(owner.with_),
         options_(owner.options_),
         id_(ToString(UuidV7(with_.clock, with_.random))),
-        base_(std::move(base)) {
+        base_(std::move(base)),
+        kept_bytes_max_(KeptBytesMax(options_, with_.encoding)) {
     change_.table = base_.table;
     change_.table_uuid = base_.metadata->table_uuid;
     change_.schema_id = base_.metadata->current_schema_id;
@@ -160,26 +181,50 @@ class TableEditor::Edit {
     const TableMetadata& table = *base_.metadata;
     SIGNALDB_ASSIGN(const Outcomes outcomes, filter.OutcomesIn(file, table.SpecById(file.spec_id)));
     if ((outcomes & kMayBeTrue) == 0) return {};
+    std::int64_t matching = file.record_count;
     if (outcomes != kMayBeTrue) {
-      Batches kept;
-      std::int64_t matching = 0;
-      SIGNALDB_TRY(ReadDataFile(with_.io, table, file, [&](const auto& rows) -> Status {
-        const std::vector<bool> matches = filter.Matches(*rows);
-        matching += std::ranges::count(matches, true);
-        KeepOthers(*rows, matches, kept);
-        return {};
-      }));
-      if (matching == 0) return {};
-      report_.rows_deleted += matching;
-      if (!kept.empty()) {
-        ++report_.files_rewritten;
-        SIGNALDB_TRY(Write(std::move(kept)));
-      }
-    } else {
-      report_.rows_deleted += file.record_count;
+      const std::size_t files = change_.added_files.size();
+      SIGNALDB_ASSIGN(const Reading first, WriteOthers(file, filter, 0));
+      if (first.matching == 0) return {};
+      if (first.unwritten) SIGNALDB_TRY(WriteOthers(file, filter, first.matching));
+      matching = first.matching;
+      report_.files_rewritten += change_.added_files.size() > files ? 1 : 0;
     }
+    report_.rows_deleted += matching;
     change_.removed_files.push_back(std::move(file));
     return {};
+  }
+
+  struct Reading {
+    std::int64_t matching = 0;
+    /// Before the first matching row, there were more others than are kept: read the file again.
+    bool unwritten = false;
+  };
+
+  /// Writes the rows of a file that stay, in as many files as memory asks for, once it is known
+  /// that some row matches; `known` are known from before.
+  [[nodiscard]] Result<Reading> WriteOthers(const DataFile& file, const BoundFilter& filter,
+                                            std::int64_t known) {
+    Reading reading;
+    Batches kept;
+    std::int64_t bytes = 0;
+    SIGNALDB_TRY(ReadDataFile(with_.io, *base_.metadata, file, [&](const auto& rows) -> Status {
+      const std::vector<bool> matches = filter.Matches(*rows);
+      reading.matching += std::ranges::count(matches, true);
+      if (reading.unwritten) return {};
+      SIGNALDB_ASSIGN(auto others, Others(rows, matches));
+      if (others == nullptr) return {};
+      bytes += arrow::util::TotalBufferSize(*others);
+      kept.push_back(std::move(others));
+      if (bytes < kept_bytes_max_) return {};
+      bytes = 0;
+      const Batches full = std::exchange(kept, {});
+      reading.unwritten = reading.matching + known == 0;
+      return reading.unwritten ? Status() : Write(full);
+    }));
+    if (reading.matching == 0 || reading.unwritten || kept.empty()) return reading;
+    SIGNALDB_TRY(Write(std::move(kept)));
+    return reading;
   }
 
   [[nodiscard]] Status Write(Batches batches) {
@@ -204,6 +249,7 @@ class TableEditor::Edit {
   const FileOptions options_;
   const std::string id_;
   const LoadedTable base_;
+  const std::int64_t kept_bytes_max_;
   TableChange change_;
   EditReport report_;
   bool files_are_ours_ = true;

@@ -31,7 +31,8 @@ struct EditReport {
 ///
 ///   plan     files that cannot hold a matching row stay, by partition, counts and bounds
 ///            files whose rows all match go, unread
-///            the others are read, and their other rows written anew (copy on write)
+///            the others are read, and their other rows written anew (copy on write): a row group
+///            at a time, in several files if they are more than is encoded at a time
 ///   commit   in every attempt: the files are still there, nothing was added since that the edit
 ///            would have met (unless the table asks for snapshot isolation), no delete files came
 ///

@@ -10,12 +10,14 @@
 namespace signaldb {
 namespace {
 
+using ::testing::Each;
 using testing::EventBatch;
 using testing::EventRows;
 using testing::EventSchema;
 using ::testing::HasSubstr;
 using testing::IsErrorSaying;
 using testing::IsOk;
+using ::testing::Lt;
 using testing::Rows;
 using ::testing::SizeIs;
 using testing::WriterWorld;
@@ -304,6 +306,62 @@ TEST(BatchOptimization, WithoutRoomAWriteWaitsForOthers) {
   neighbour.reset();
   other.join();
   EXPECT_EQ(world.Read(), EventRows(0, 10));
+}
+
+// Looks, whenever a file is finished, at how much memory Arrow has.
+class MemoryWatch final : public MetricListener {
+ public:
+  void Count(std::string_view, double, Labels) override {}
+  void Gauge(std::string_view, double, Labels) override {}
+  void Observe(std::string_view metric, double, Labels) override {
+    if (metric != "signaldb_writer_data_file_bytes") return;
+    files.push_back(arrow::default_memory_pool()->bytes_allocated() - before);
+  }
+
+  const std::int64_t before = arrow::default_memory_pool()->bytes_allocated();
+  std::vector<std::int64_t> files;
+};
+
+TEST(BatchOptimization, RowsThatStayAreWrittenWithinTheMemoryLimit) {
+  constexpr std::int64_t kLimit = 256 << 10;
+  constexpr std::int64_t kRows = 20'000;
+  const std::string long_text(200, 'x');
+  // In the first row group a row matches, in the last, long after the limit, or in none.
+  for (const RowFilter& filter : {RowFilter::Equal("body", long_text + "0"),
+                                  RowFilter::Equal("body", long_text + std::to_string(kRows - 1)),
+                                  RowFilter::Equal("body", long_text)}) {
+    WriterWorld world;
+    world.config.batch.max_rows_per_batch = 500;
+    ASSERT_THAT(world.OpenWriter()->WriteBatch(EventBatch(0, kRows, long_text)), IsOk());
+    ASSERT_THAT(world.DataFiles(), SizeIs(1)) << "of 4 MB, in 40 row groups";
+    world.config.memory.limit_bytes = kLimit;
+    const auto watch = std::make_shared<MemoryWatch>();
+    world.config.metrics = watch;
+    const auto report = world.OpenWriter()->DeleteWhere(filter);
+    ASSERT_THAT(report, IsOk());
+    if (report->rows_deleted == 0) {
+      EXPECT_EQ(filter.values()[0], RowFilter::Value(long_text));
+      EXPECT_THAT(world.DataFiles(), SizeIs(1)) << "nothing is written for nothing";
+      continue;
+    }
+    EXPECT_EQ(report->rows_deleted, 1);
+    EXPECT_EQ(report->files_rewritten, 1);
+    EXPECT_THAT(world.Read(), SizeIs(kRows - 1));
+    EXPECT_EQ(world.DataFiles().size(), 1 + watch->files.size());
+    EXPECT_GE(watch->files.size(), 4'000'000 / (2 * kLimit));
+    // The rows that are kept, those of a slice, what Parquet has of it, and a row group.
+    EXPECT_THAT(watch->files, Each(Lt(4 * kLimit)));
+  }
+}
+
+TEST(BatchOptimization, RowsThatStayFromASmallFileStayInOne) {
+  WriterWorld world;
+  world.config.batch.max_rows_per_batch = 10;
+  const auto writer = world.OpenWriter();
+  ASSERT_THAT(writer->WriteBatch(EventBatch(0, 100)), IsOk());
+  ASSERT_THAT(writer->DeleteWhere(RowFilter::GreaterOrEqual("id", std::int64_t{55})), IsOk());
+  EXPECT_EQ(world.Read(), EventRows(0, 55));
+  EXPECT_THAT(world.DataFiles(), SizeIs(2));
 }
 
 TEST(BatchOptimization, SizesAndTimesAreTold) {
