@@ -104,6 +104,8 @@ class SegmentedLog final : public DurableLog {
     std::string message;
   };
   [[nodiscard]] std::optional<Refusal> WhyRefuse(std::uint64_t record_bytes) const;
+  /// Moves from `waiting` unless it is refused.
+  [[nodiscard]] std::optional<Refusal> TakeIn(Waiting& waiting);
   void Refuse(const Refusal& refusal, OnDurable on_durable);
   [[nodiscard]] std::uint64_t record_bytes_max() const;
 
@@ -272,18 +274,20 @@ void SegmentedLog::Append(LogRecord record, OnDurable on_durable) {
     waiting.content_checksum =
         ContentChecksum(ContentSeed(uuid_), waiting.record.header, waiting.record.body);
   }
-  std::optional<Refusal> refusal;
-  {
-    const std::scoped_lock lock(mutex_);
-    refusal = WhyRefuse(bytes);
-    if (!refusal.has_value()) {
-      waiting_bytes_ += bytes;
-      ++waiting_count_;
-      waiting_.push_back(std::move(waiting));
-    }
-  }
+  const std::optional<Refusal> refusal = TakeIn(waiting);
   if (refusal.has_value()) return Refuse(*refusal, std::move(waiting.on_durable));
   wake_.notify_one();
+}
+
+std::optional<SegmentedLog::Refusal> SegmentedLog::TakeIn(Waiting& waiting) {
+  const std::uint64_t bytes = waiting.record_bytes();
+  const std::scoped_lock lock(mutex_);
+  std::optional<Refusal> refusal = WhyRefuse(bytes);
+  if (refusal.has_value()) return refusal;
+  waiting_bytes_ += bytes;
+  ++waiting_count_;
+  waiting_.push_back(std::move(waiting));
+  return std::nullopt;
 }
 
 void SegmentedLog::Run() {
@@ -359,6 +363,7 @@ Status SegmentedLog::TryWriteGroup(const std::vector<FrameToWrite>& frames) {
       identity_changed_) {
     SIGNALDB_TRY(OpenSegment());
   }
+  SIGNALDB_ASSERT(active_.has_value());
   SIGNALDB_TRY(active_->Write(frames));
   const Nanos start = clock_.MonotonicNow();
   SIGNALDB_TRY(active_->Sync());
@@ -373,7 +378,8 @@ Status SegmentedLog::CheckPlace() {
   const auto entry = files_.Stat(path);
   // What cannot be looked at is not known to be gone; writing fails by itself if it has to.
   if (!entry.has_value()) return {};
-  if (entry->has_value() && (*entry)->id == lock_->id()) return {};
+  const std::optional<DirEntry>& found = *entry;
+  if (found.has_value() && found->id == lock_->id()) return {};
   return Fail(ErrorKind::kUnavailable,
               fmt::format("the log's folder was removed or replaced while in use, put it back or "
                           "start again (what was taken in is committed before the end) path={}",

@@ -78,7 +78,8 @@ Status CommitScheduler::Admit(const DatasetId& id) {
     return Fail(ErrorKind::kUnavailable, "shutting down; send again to the next process");
   if (!stretches_.contains(id) && stretches_.size() >= options_.datasets_max) {
     return Fail(ErrorKind::kInvalid,
-                fmt::format("too many datasets; use an existing one tenant={} dataset={} limit={}",
+                fmt::format("too many datasets; use an existing one, or raise commit.datasets_max "
+                            "tenant={} dataset={} limit={}",
                             id.tenant, id.dataset, options_.datasets_max));
   }
   const auto found = datasets_.find(id);

@@ -68,6 +68,7 @@ struct ServiceConfiguration {
     std::int64_t max_uncommitted_rows{};   ///< 0: no limit.
     std::int64_t max_uncommitted_bytes{};  ///< 0: no limit but the memory budget.
     int partitions_max{};
+    int datasets_max{};
     int metadata_previous_versions_max{};
   } commit;
   struct IngestLimits {

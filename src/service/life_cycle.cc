@@ -172,6 +172,7 @@ std::unique_ptr<CommitScheduler> Service::MakeScheduler() {
                  .partitions_max = static_cast<std::size_t>(values.commit.partitions_max),
                  .memory_pressure_bytes = pressure,
                  .stalled_bytes_max = pressure,
+                 .datasets_max = static_cast<std::size_t>(values.commit.datasets_max),
                  .pace = values.retry},
       environment_.clock, environment_.random, environment_.events, parts_->budget,
       CommitIntoTables({*parts_->committer, *parts_->io, environment_.clock, environment_.random,

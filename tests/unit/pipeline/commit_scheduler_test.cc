@@ -264,7 +264,8 @@ TEST_F(CommitSchedulerTest, TakesInNoMoreDatasetsThanItsLimit) {
   Add(*scheduler, a, 1, Message());
   EXPECT_THAT(scheduler->Admit(b), IsOk());
   Add(*scheduler, b, 2, Message());
-  EXPECT_THAT(scheduler->Admit({"c", "c"}), IsErrorSaying(ErrorKind::kInvalid, "limit=2"));
+  EXPECT_THAT(scheduler->Admit({"c", "c"}),
+              IsErrorSaying(ErrorKind::kInvalid, "raise commit.datasets_max"));
   EXPECT_THAT(scheduler->Admit(a), IsOk());
 }
 

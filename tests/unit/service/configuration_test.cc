@@ -105,6 +105,7 @@ const std::map<std::string, std::string, std::less<>>& OtherValues() {
       {"commit.max_uncommitted_rows", "100000"},
       {"commit.max_uncommitted_bytes", "64MiB"},
       {"commit.partitions_max", "64"},
+      {"commit.datasets_max", "5000"},
       {"commit.metadata_previous_versions_max", "100"},
       {"ingest.timestamp_min", "2010-01-01T00:00:00Z"},
       {"ingest.timestamp_future_max", "1h"},
