@@ -1,6 +1,6 @@
 """From socket to committed table: what a million records cost the service, beside Arrow's own Parquet writer on the same rows.
 
-    bench/end_to_end.py --build build/release [--records 600000] [--rounds 3] [--signals logs,traces,metrics]
+    bench/end_to_end.py --build build/release [--records 600000] [--rounds 3] [--signals logs,traces,metrics] [--sources otlp,flight]
 
 Each round measures, one after the other: the service (CPU seconds of its process, from the first request until every row is
 visible) and the yardstick (CPU seconds of Arrow's writer with default settings, zstd 1, one thread). Their ratio is what
@@ -31,10 +31,10 @@ def free_port():
 
 class Service:
     def __init__(self, binary, folder, settings):
-        self.grpc, http, self.admin = (f"127.0.0.1:{free_port()}" for _ in range(3))
+        self.grpc, self.flight, http, self.admin = (f"127.0.0.1:{free_port()}" for _ in range(4))
         self.folder = folder
         words = [binary, "run"]
-        for setting in (f"otlp.grpc_listen={self.grpc}", "flight.listen=", f"otlp.http_listen={http}",
+        for setting in (f"otlp.grpc_listen={self.grpc}", f"flight.listen={self.flight}", f"otlp.http_listen={http}",
                         f"admin.listen={self.admin}", *settings):
             words += ["--set", setting]
         self.process = subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=open(folder / "log", "wb"))
@@ -77,9 +77,10 @@ def run(*command):
     return json.loads(subprocess.run([str(c) for c in command], check=True, capture_output=True, text=True).stdout)
 
 
-def measure(options, signal, folder):
-    service = Service(options.build / "signaldb-writer", folder, options.set)
-    load = [options.build / "bench" / "otlp_load", "--target", service.grpc, "--signal", signal]
+def measure(options, source, signal, folder):
+    service = Service(options.service or options.build / "signaldb-writer", folder, options.set)
+    target = ["--flight", "--target", service.flight] if source == "flight" else ["--target", service.grpc]
+    load = [options.build / "bench" / "otlp_load", *target, "--signal", signal]
     run(*load, "--requests", 20)  # Tables exist, pages are warm.
     service.flush()
     cpu, bytes_before = service.cpu_seconds(), service.data_bytes()
@@ -96,36 +97,46 @@ def measure(options, signal, folder):
     return result
 
 
+def middle(results, key):
+    return statistics.median(result[key] for result in results)
+
+
+def report(signal, source, ours, arrow):
+    ratios = [o["cpu"] / a["cpu_seconds_per_million"] for o, a in zip(ours, arrow)]
+    print(f"| {signal} | {source} | {middle(ours, 'cpu'):.2f} | {middle(arrow, 'cpu_seconds_per_million'):.2f} | "
+          f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) | {middle(ours, 'rate'):,.0f} | "
+          f"{middle(ours, 'p50'):.1f} / {middle(ours, 'p99'):.1f} | {middle(ours, 'visible'):.1f} | {middle(ours, 'rss'):.0f} | "
+          f"{middle(ours, 'bytes'):.0f} ({middle(arrow, 'bytes_per_row'):.0f}) |", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--records", type=int, default=600_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--signals", default="logs,traces,metrics")
+    parser.add_argument("--sources", default="otlp", help="otlp, flight: the same records over each, by turns")
+    parser.add_argument("--service", type=pathlib.Path, help="another signaldb-writer than the build's")
     parser.add_argument("--set", action="append", default=["memory.budget=256MiB"], help="setting of the service")
     options = parser.parse_args()
     options.build = options.build.resolve()
-    print("| signal | service, CPU s per million | Arrow's writer alone | ratio | records/s | ack p50 / p99 at half load, ms "
+    sources = options.sources.split(",")
+    print("| signal | source | service, CPU s per million | Arrow's writer alone | ratio | records/s | ack p50 / p99 at half load, ms "
           "| visible after, s | peak RSS, MiB | bytes a row (Arrow) |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for signal in options.signals.split(","):
-        ours, arrow = [], []
-        for _ in range(options.rounds):
+        rounds = {source: ([], []) for source in sources}
+        for source in sources * options.rounds:
+            ours, arrow = rounds[source]
             folder = pathlib.Path(tempfile.mkdtemp(prefix="signaldb-bench-", dir=options.build))
             try:
-                ours.append(measure(options, signal, folder))
+                ours.append(measure(options, source, signal, folder))
                 arrow.append(run(options.build / "bench" / "arrow_writer", "--signal", signal, "--rows", options.records, "--out", folder))
             finally:
                 shutil.rmtree(folder)
 
-        def middle(results, key):
-            return statistics.median(result[key] for result in results)
-
-        ratios = [o["cpu"] / a["cpu_seconds_per_million"] for o, a in zip(ours, arrow)]
-        print(f"| {signal} | {middle(ours, 'cpu'):.2f} | {middle(arrow, 'cpu_seconds_per_million'):.2f} | "
-              f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) | {middle(ours, 'rate'):,.0f} | "
-              f"{middle(ours, 'p50'):.1f} / {middle(ours, 'p99'):.1f} | {middle(ours, 'visible'):.1f} | {middle(ours, 'rss'):.0f} | "
-              f"{middle(ours, 'bytes'):.0f} ({middle(arrow, 'bytes_per_row'):.0f}) |", flush=True)
+        for source, (ours, arrow) in rounds.items():
+            report(signal, source, ours, arrow)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-// Replays pre-encoded OTLP requests over gRPC and prints what came of it, as one JSON object.
+// Replays pre-encoded OTLP requests over gRPC, or the same records as Arrow Flight puts, and prints
+// what came of it, as one JSON object.
 //
 //   otlp_load --target 127.0.0.1:4317 --signal logs --requests 1000 --in-flight 4 [--rate 500]
+//   otlp_load --target 127.0.0.1:50061 --flight ...
 //
 // Without --rate as fast as answers come; with it, requests start at fixed times, and the latency
 // counts from the time a request should have started, so that a stalled server cannot hide behind a
@@ -22,6 +24,7 @@
 #include "base/clock.h"
 #include "telemetry/signal.h"
 #include "testing/otlp_samples.h"
+#include "testing/wire_samples.h"
 
 namespace signaldb {
 namespace {
@@ -29,6 +32,7 @@ namespace {
 struct Plan {
   std::string target = "127.0.0.1:4317";
   std::string signal = "logs";
+  bool flight = false;  // Puts instead of requests.
   std::int64_t requests = 1'000;
   int records = 1'000;
   int in_flight = 4;
@@ -47,28 +51,86 @@ std::string MethodOf(Signal signal) {
   return std::string("/opentelemetry.proto.collector.") + service + "Service/Export";
 }
 
-std::vector<grpc::ByteBuffer> MakeBodies(const Plan& plan, Clock& clock) {
-  std::vector<grpc::ByteBuffer> bodies;
+// The messages of one request: a single one, or those of a put.
+using Messages = std::vector<grpc::ByteBuffer>;
+
+std::vector<Messages> MakeBodies(const Plan& plan, Clock& clock) {
+  const Signal signal = SignalOf(plan.signal);
+  std::vector<Messages> bodies;
   for (int i = 0; i < plan.variants; ++i) {
-    const std::string body = testing::MakeOtlpRequest(
-        SignalOf(plan.signal),
-        {.seed = static_cast<std::uint64_t>(i + 1),
-         .records = plan.records,
-         .first_time_unix_nano = static_cast<std::uint64_t>(
-             (clock.WallNow() - std::chrono::seconds(plan.variants - i)).count()),
-         .first_sequence =
-             static_cast<std::uint64_t>(i) * static_cast<std::uint64_t>(plan.records)});
-    const grpc::Slice slice(body);
-    bodies.emplace_back(&slice, 1);
+    const testing::OtlpSampleOptions what{
+        .seed = static_cast<std::uint64_t>(i + 1),
+        .records = plan.records,
+        .first_time_unix_nano = static_cast<std::uint64_t>(
+            (clock.WallNow() - std::chrono::seconds(plan.variants - i)).count()),
+        .first_sequence = static_cast<std::uint64_t>(i) * static_cast<std::uint64_t>(plan.records)};
+    std::vector<std::string> texts;
+    if (plan.flight) {
+      const std::string metadata =
+          R"({"schema_version":"v1","signal_type":")" + plan.signal + "\"}";
+      texts = testing::FlightMessages(testing::MakeWireStream(signal, what), metadata);
+    } else {
+      texts.push_back(testing::MakeOtlpRequest(signal, what));
+    }
+    Messages& messages = bodies.emplace_back();
+    for (const std::string& text : texts) {
+      const grpc::Slice slice(text);
+      messages.emplace_back(&slice, 1);
+    }
   }
   return bodies;
 }
 
+// One DoPut: all messages, then its end, then what comes back.
+class Put final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+ public:
+  explicit Put(const Messages& messages) : messages_(messages) {}
+
+  grpc::Status Run(grpc::GenericStub& stub) {
+    stub.PrepareBidiStreamingCall(&context_, "/arrow.flight.protocol.FlightService/DoPut",
+                                  grpc::StubOptions(), this);
+    StartRead(&reply_);
+    Next();
+    StartCall();
+    done_.acquire();
+    return status_;
+  }
+
+  void OnWriteDone(bool ok) override {
+    if (ok && sent_ < messages_.size()) Next();
+  }
+  void OnReadDone(bool ok) override {
+    if (ok) StartRead(&reply_);
+  }
+  void OnDone(const grpc::Status& status) override {
+    status_ = status;
+    done_.release();
+  }
+
+ private:
+  void Next() {
+    message_ = messages_[sent_++];
+    if (sent_ == messages_.size()) {
+      StartWriteLast(&message_, grpc::WriteOptions());
+    } else {
+      StartWrite(&message_);
+    }
+  }
+
+  const Messages& messages_;
+  std::size_t sent_ = 0;
+  grpc::ClientContext context_;
+  grpc::ByteBuffer message_;
+  grpc::ByteBuffer reply_;
+  grpc::Status status_;
+  std::binary_semaphore done_{0};
+};
+
 // Sends its share of the requests, one at a time.
 class Sender {
  public:
-  Sender(const Plan& plan, const std::vector<grpc::ByteBuffer>& bodies,
-         std::atomic<std::int64_t>& next, Clock& clock, Nanos begin)
+  Sender(const Plan& plan, const std::vector<Messages>& bodies, std::atomic<std::int64_t>& next,
+         Clock& clock, Nanos begin)
       : plan_(plan),
         bodies_(bodies),
         next_(next),
@@ -102,7 +164,12 @@ class Sender {
     return arguments;
   }
 
-  void Send(const std::string& method, grpc::ByteBuffer body) {
+  void Send(const std::string& method, const Messages& messages) {
+    if (plan_.flight) {
+      ++codes[Put(messages).Run(stub_).error_code()];
+      return;
+    }
+    grpc::ByteBuffer body = messages.front();
     grpc::ClientContext context;
     grpc::ByteBuffer reply;
     std::binary_semaphore answered(0);
@@ -116,7 +183,7 @@ class Sender {
   }
 
   const Plan& plan_;
-  const std::vector<grpc::ByteBuffer>& bodies_;
+  const std::vector<Messages>& bodies_;
   std::atomic<std::int64_t>& next_;
   Clock& clock_;
   const Nanos begin_;
@@ -153,16 +220,17 @@ void Print(const Plan& plan, std::vector<Sender>& senders, Nanos took) {
 int main(int argc, char** argv) {
   using namespace signaldb;
   Plan plan;
-  CLI::App app("Replays pre-encoded OTLP requests over gRPC");
+  CLI::App app("Replays pre-encoded OTLP requests or Arrow Flight puts");
   app.add_option("--target", plan.target, "host:port");
   app.add_option("--signal", plan.signal, "logs, traces or metrics");
+  app.add_flag("--flight", plan.flight, "puts of Arrow Flight instead of OTLP");
   app.add_option("--requests", plan.requests, "how many");
   app.add_option("--records", plan.records, "records a request");
   app.add_option("--in-flight", plan.in_flight, "connections, each with one request at a time");
   app.add_option("--rate", plan.rate, "requests a second; 0: as fast as answers come");
   CLI11_PARSE(app, argc, argv);
   SystemClock clock;
-  const std::vector<grpc::ByteBuffer> bodies = MakeBodies(plan, clock);
+  const std::vector<Messages> bodies = MakeBodies(plan, clock);
   std::atomic<std::int64_t> next = 0;
   const Nanos begin = clock.MonotonicNow();
   std::vector<Sender> senders;

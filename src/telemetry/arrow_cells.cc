@@ -78,21 +78,37 @@ Status Check(const arrow::Array* column, const CellSpec& spec, std::string_view 
 
 template <typename ArrayType>
 std::string_view ViewAt(const arrow::Array& array, std::int64_t row) {
-  return checked_cast<const ArrayType&>(array).GetView(row);
+  return static_cast<const ArrayType&>(array).GetView(row);
 }
 
 }  // namespace
 
-bool ArrowCells::IsNull(std::int64_t row) const {
-  return column_ == nullptr || column_->type_id() == arrow::Type::NA || column_->IsNull(row);
+ArrowCells::ArrowCells(const arrow::Array& column)
+    : column_(&column), all_null_(column.type_id() == arrow::Type::NA), first_(column.offset()) {
+  if (all_null_) return;
+  valid_ = column.null_bitmap_data();
+  switch (column.type_id()) {
+    case arrow::Type::STRING:
+    case arrow::Type::BINARY: {
+      const auto& texts = static_cast<const arrow::BinaryArray&>(column);
+      ends_ = texts.raw_value_offsets();
+      bytes_ = reinterpret_cast<const char*>(texts.raw_data());
+      break;
+    }
+    case arrow::Type::UINT64:
+      words_ = static_cast<const arrow::UInt64Array&>(column).raw_values();
+      break;
+    case arrow::Type::DICTIONARY:
+      dictionary_ = std::make_shared<const ArrowCells>(
+          *static_cast<const arrow::DictionaryArray&>(column).dictionary());
+      break;
+    default:
+      break;
+  }
 }
 
-std::optional<std::string_view> ArrowCells::Text(std::int64_t row) const {
-  if (IsNull(row)) return std::nullopt;
+std::optional<std::string_view> ArrowCells::RareText(std::int64_t row) const {
   switch (column_->type_id()) {
-    case arrow::Type::STRING:
-    case arrow::Type::BINARY:
-      return ViewAt<arrow::BinaryArray>(*column_, row);
     case arrow::Type::LARGE_STRING:
     case arrow::Type::LARGE_BINARY:
       return ViewAt<arrow::LargeBinaryArray>(*column_, row);
@@ -101,26 +117,22 @@ std::optional<std::string_view> ArrowCells::Text(std::int64_t row) const {
       return ViewAt<arrow::BinaryViewArray>(*column_, row);
     case arrow::Type::FIXED_SIZE_BINARY:
       return ViewAt<arrow::FixedSizeBinaryArray>(*column_, row);
-    case arrow::Type::DICTIONARY: {
-      const auto& dictionary = checked_cast<const arrow::DictionaryArray&>(*column_);
-      return ArrowCells(*dictionary.dictionary()).Text(dictionary.GetValueIndex(row));
-    }
+    case arrow::Type::DICTIONARY:
+      return dictionary_->Text(
+          static_cast<const arrow::DictionaryArray&>(*column_).GetValueIndex(row));
     default:
       return std::nullopt;
   }
 }
 
-std::uint64_t ArrowCells::Unsigned(std::int64_t row) const {
-  if (IsNull(row)) return 0;
+std::uint64_t ArrowCells::RareUnsigned(std::int64_t row) const {
   switch (column_->type_id()) {
     case arrow::Type::UINT8:
-      return checked_cast<const arrow::UInt8Array&>(*column_).Value(row);
+      return static_cast<const arrow::UInt8Array&>(*column_).Value(row);
     case arrow::Type::UINT16:
-      return checked_cast<const arrow::UInt16Array&>(*column_).Value(row);
-    case arrow::Type::UINT32:
-      return checked_cast<const arrow::UInt32Array&>(*column_).Value(row);
+      return static_cast<const arrow::UInt16Array&>(*column_).Value(row);
     default:
-      return checked_cast<const arrow::UInt64Array&>(*column_).Value(row);
+      return static_cast<const arrow::UInt32Array&>(*column_).Value(row);
   }
 }
 
@@ -128,24 +140,24 @@ std::int64_t ArrowCells::Signed(std::int64_t row) const {
   if (IsNull(row)) return 0;
   switch (column_->type_id()) {
     case arrow::Type::INT8:
-      return checked_cast<const arrow::Int8Array&>(*column_).Value(row);
+      return static_cast<const arrow::Int8Array&>(*column_).Value(row);
     case arrow::Type::INT16:
-      return checked_cast<const arrow::Int16Array&>(*column_).Value(row);
+      return static_cast<const arrow::Int16Array&>(*column_).Value(row);
     case arrow::Type::INT32:
-      return checked_cast<const arrow::Int32Array&>(*column_).Value(row);
+      return static_cast<const arrow::Int32Array&>(*column_).Value(row);
     default:
-      return checked_cast<const arrow::Int64Array&>(*column_).Value(row);
+      return static_cast<const arrow::Int64Array&>(*column_).Value(row);
   }
 }
 
 bool ArrowCells::Bool(std::int64_t row) const {
-  return !IsNull(row) && checked_cast<const arrow::BooleanArray&>(*column_).Value(row);
+  return !IsNull(row) && static_cast<const arrow::BooleanArray&>(*column_).Value(row);
 }
 
 ArrowCells::Range ArrowCells::Structs(std::int64_t row) const {
   if (IsNull(row)) return {};
-  const auto& lists = checked_cast<const arrow::ListArray&>(*column_);
-  return {.structs = checked_cast<const arrow::StructArray*>(lists.values().get()),
+  const auto& lists = static_cast<const arrow::ListArray&>(*column_);
+  return {.structs = static_cast<const arrow::StructArray*>(lists.values().get()),
           .begin = lists.value_offset(row),
           .end = lists.value_offset(row + 1)};
 }

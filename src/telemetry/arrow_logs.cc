@@ -4,6 +4,7 @@
 #include <arrow/api.h>
 
 #include "telemetry/arrow_records.h"
+#include "telemetry/flat_json.h"
 #include "telemetry/json_any_value.h"
 
 namespace signaldb {
@@ -94,7 +95,7 @@ class ArrowLogs final : public ArrowRecords {
   [[nodiscard]] std::string_view Text(Column column, std::int64_t row) const {
     return cells_[column].TextOrEmpty(row);
   }
-  [[nodiscard]] Status AddBody(std::int64_t row, pbf_writer& out, const std::string& bytes) const;
+  [[nodiscard]] Status AddBody(std::int64_t row, pbf_writer& out, std::string& bytes) const;
 
   JsonCells json_;
   std::vector<ArrowCells> cells_;
@@ -131,9 +132,9 @@ Status ArrowLogs::Write(std::int64_t row, std::string& record) {
   return {};
 }
 
-Status ArrowLogs::AddBody(std::int64_t row, pbf_writer& out, const std::string& bytes) const {
+Status ArrowLogs::AddBody(std::int64_t row, pbf_writer& out, std::string& bytes) const {
   const auto text = cells_[kBody].Text(row);
-  if (!text) return {};
+  if (!text || AppendFlatText(*text, 5, bytes)) return {};
   const auto tree = JsonTree::Parse(*text);
   if (!tree) return std::unexpected(json_.Wrong(tree.error(), "body", row));
   if (!JsonAnyValueWriter(tree->nodes(), bytes).Value(0, 5, out)) {

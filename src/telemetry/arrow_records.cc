@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "telemetry/flat_json.h"
 #include "telemetry/json_any_value.h"
 #include "telemetry/json_tree.h"
 
@@ -13,8 +14,8 @@ Error JsonCells::Wrong(std::string_view what, std::string_view column, std::int6
 
 Status JsonCells::Attributes(std::string_view text, std::string_view column, std::int64_t row,
                              std::uint32_t tag, protozero::pbf_writer& out,
-                             const std::string& bytes) const {
-  if (text.empty() || text == "{}") return {};
+                             std::string& bytes) const {
+  if (text.empty() || AppendFlatAttributes(text, tag, bytes)) return {};
   const auto tree = JsonTree::Parse(text);
   if (!tree) return std::unexpected(Wrong(tree.error(), column, row));
   const auto kind = tree->nodes().front().kind;

@@ -80,7 +80,7 @@ class JsonCells {
   /// `bytes`. Empty text and a JSON null are no attributes. Errors: kInvalid.
   [[nodiscard]] Status Attributes(std::string_view text, std::string_view column, std::int64_t row,
                                   std::uint32_t tag, protozero::pbf_writer& out,
-                                  const std::string& bytes) const;
+                                  std::string& bytes) const;
   [[nodiscard]] Error Wrong(std::string_view what, std::string_view column, std::int64_t row) const;
   [[nodiscard]] Error Wrong(const Error& error, std::string_view column, std::int64_t row) const {
     return Wrong(error.message, column, row);

@@ -1,12 +1,15 @@
 #include "telemetry/arrow_request.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include <arrow/api.h>
+#include <arrow/util/byte_size.h>
 #include <fmt/format.h>
 #include <protozero/pbf_writer.hpp>
+#include <protozero/varint.hpp>
 
 #include "telemetry/arrow_records.h"
 #include "telemetry/arrow_stream.h"
@@ -181,9 +184,18 @@ void RequestWriter::EndScope() {
 }
 
 void RequestWriter::EndResource() {
-  EndScope();
   if (!resource_cells_) return;
-  pbf_writer(request_).add_message(1, resource_);
+  // The last scope goes straight into the request: mostly it is the only one, and holds it all.
+  std::size_t size = resource_.size();
+  if (scope_cells_) {
+    const auto length = static_cast<std::uint64_t>(scope_.size());
+    size += 1 + static_cast<std::size_t>(protozero::length_of_varint(length)) + scope_.size();
+  }
+  pbf_writer request(request_);
+  pbf_writer resource(request, 1, size);
+  request_ += resource_;
+  if (scope_cells_) resource.add_message(2, scope_);
+  scope_cells_.reset();
   resource_cells_.reset();
 }
 
@@ -192,12 +204,14 @@ struct RowRemarks {
   std::string service_names;             // One after the other.
   std::vector<std::size_t> service_end;  // In `service_names`, of each row.
   std::vector<std::uint8_t> nulls;       // Of each row.
+  std::uint8_t any_null = 0;             // Of any row.
   std::int64_t unmapped = 0;             // Cells of columns that no schema knows.
 
   void Add(const CellRemarks& remarks) {
     service_names += remarks.service_name;
     service_end.push_back(service_names.size());
     nulls.push_back(remarks.nulls);
+    any_null = static_cast<std::uint8_t>(any_null | remarks.nulls);
   }
   [[nodiscard]] std::string_view ServiceName(std::size_t row) const {
     const std::size_t begin = row == 0 ? 0 : service_end[row - 1];
@@ -212,6 +226,9 @@ Status Transcode(std::span<const std::byte> stream, ArrowRecords& records,
   return ReadArrowStream(
       stream, options.records_max, [&](const std::shared_ptr<arrow::RecordBatch>& batch) -> Status {
         SIGNALDB_TRY(records.Bind(*batch, rows));
+        // About as long as the cells: what is too much is never touched.
+        const auto cells = static_cast<std::size_t>(arrow::util::TotalBufferSize(*batch));
+        request.reserve(std::min(request.size() + cells, kProtobufBytesMax));
         remarks.unmapped += records.unknown_columns() * batch->num_rows();
         for (std::int64_t row = 0; row < batch->num_rows(); ++row) {
           SIGNALDB_TRY(writer.Row(row, rows + row));
@@ -229,13 +246,24 @@ Status Transcode(std::span<const std::byte> stream, ArrowRecords& records,
       });
 }
 
+std::shared_ptr<arrow::ArrayData> AllNull(const arrow::ArrayData& column) {
+  Validity validity;
+  validity.FillNull(0, static_cast<std::size_t>(column.length));
+  auto copy = std::make_shared<arrow::ArrayData>(column);
+  std::int64_t nulls = 0;
+  copy->buffers[0] = validity.Release(nulls);
+  copy->null_count = nulls;
+  return copy;
+}
+
 /// The column with nulls where `is_null` says so, its values as they were.
 template <typename IsNull>
 std::shared_ptr<arrow::ArrayData> WithNulls(const arrow::ArrayData& column, IsNull is_null) {
   Validity validity;
   const auto rows = static_cast<std::size_t>(column.length);
+  const bool had_nulls = column.GetNullCount() > 0;
   for (std::size_t row = 0; row < rows; ++row) {
-    if (is_null(row) || column.IsNull(static_cast<std::int64_t>(row))) {
+    if (is_null(row) || (had_nulls && column.IsNull(static_cast<std::int64_t>(row)))) {
       validity.PushNull(row);
     } else {
       validity.PushValid();
@@ -272,10 +300,11 @@ void Apply(const RowRemarks& remarks, const std::vector<std::uint32_t>& kept,
     return columns[static_cast<std::size_t>(at)];
   };
   for (const std::string_view name : records.absent_columns()) {
-    column(name) = WithNulls(*column(name), [](std::size_t) { return true; });
+    column(name) = AllNull(*column(name));
   }
   const auto nullable = records.nullable_columns();
   for (std::size_t i = 0; i < nullable.size(); ++i) {
+    if ((remarks.any_null & (1U << i)) == 0) continue;
     column(nullable[i]) = WithNulls(*column(nullable[i]), [&](std::size_t row) {
       return (remarks.nulls[kept[row]] & (1U << i)) != 0;
     });

@@ -1,4 +1,5 @@
 // Wire schema v1 of spans, as OTLP Spans.
+#include <algorithm>
 #include <array>
 #include <limits>
 
@@ -108,10 +109,17 @@ std::int32_t StatusNumber(std::string_view name) {
   return name == "Error" ? 2 : 0;
 }
 
-/// Writes an id that stands as hex. One that is no hex has no length that is right, so that the
-/// decoder rejects the span for it.
+/// Writes an id that stands as hex. One that is no hex, or too long, gets a length that is never
+/// right, so that the decoder rejects the span for it.
 void AddId(pbf_writer& out, std::uint32_t tag, std::string_view hex) {
-  if (!hex.empty()) out.add_bytes(tag, ParseHex(hex).value_or("?"));
+  if (hex.empty()) return;
+  std::array<char, kTraceIdBytes> id{};
+  const std::span<char> bytes = std::span(id).first(std::min(id.size(), hex.size() / 2));
+  if (ParseHex(hex, bytes)) {
+    out.add_bytes(tag, bytes.data(), bytes.size());
+  } else {
+    out.add_bytes(tag, "?", 1);
+  }
 }
 
 void AddText(pbf_writer& out, std::uint32_t tag, std::string_view text) {
@@ -171,8 +179,8 @@ class ArrowSpans final : public ArrowRecords {
                                 pbf_writer& out) const;
   [[nodiscard]] Status AddNumber(Column column, std::int64_t row, std::int32_t otherwise,
                                  std::uint32_t tag, pbf_writer& out) const;
-  [[nodiscard]] Status AddEvents(std::int64_t row, pbf_writer& out, const std::string& bytes);
-  [[nodiscard]] Status AddLinks(std::int64_t row, pbf_writer& out, const std::string& bytes);
+  [[nodiscard]] Status AddEvents(std::int64_t row, pbf_writer& out, std::string& bytes);
+  [[nodiscard]] Status AddLinks(std::int64_t row, pbf_writer& out, std::string& bytes);
   [[nodiscard]] static Status BindFields(const ArrowCells::Range& range,
                                          std::span<const CellSpec> specs, std::string_view column,
                                          Fields& fields);
@@ -235,7 +243,7 @@ Status ArrowSpans::BindFields(const ArrowCells::Range& range, std::span<const Ce
   return {};
 }
 
-Status ArrowSpans::AddEvents(std::int64_t row, pbf_writer& out, const std::string& bytes) {
+Status ArrowSpans::AddEvents(std::int64_t row, pbf_writer& out, std::string& bytes) {
   const auto range = cells_[kEvents].Structs(row);
   SIGNALDB_TRY(BindFields(range, kEventFields, "events", events_));
   for (std::int64_t i = range.begin; i < range.end; ++i) {
@@ -249,7 +257,7 @@ Status ArrowSpans::AddEvents(std::int64_t row, pbf_writer& out, const std::strin
   return {};
 }
 
-Status ArrowSpans::AddLinks(std::int64_t row, pbf_writer& out, const std::string& bytes) {
+Status ArrowSpans::AddLinks(std::int64_t row, pbf_writer& out, std::string& bytes) {
   const auto range = cells_[kLinks].Structs(row);
   SIGNALDB_TRY(BindFields(range, kLinkFields, "links", links_));
   for (std::int64_t i = range.begin; i < range.end; ++i) {

@@ -1,5 +1,6 @@
 #include "telemetry/scalar_text.h"
 
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -12,12 +13,18 @@ namespace {
 /// Characters of a number; more cannot come from any sender and would only cost time.
 constexpr std::size_t kNumberCharsMax = 1'024;
 
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
+/// The value of every character as a hex digit; -1 for those that are none.
+constexpr std::array<std::int8_t, 256> kHexDigits = [] {
+  std::array<std::int8_t, 256> digits{};
+  digits.fill(-1);
+  for (std::int8_t i = 0; i < 16; ++i) {
+    digits[static_cast<unsigned char>("0123456789abcdef"[i])] = i;
+    digits[static_cast<unsigned char>("0123456789ABCDEF"[i])] = i;
+  }
+  return digits;
+}();
+
+int HexDigit(char c) { return kHexDigits[static_cast<unsigned char>(c)]; }
 
 int Base64Digit(char c) {
   if (c >= 'A' && c <= 'Z') return c - 'A';
@@ -65,15 +72,21 @@ template std::optional<std::uint32_t> ParseInteger<std::uint32_t>(std::string_vi
 template std::optional<std::int64_t> ParseInteger<std::int64_t>(std::string_view);
 template std::optional<std::uint64_t> ParseInteger<std::uint64_t>(std::string_view);
 
-std::optional<std::string> ParseHex(std::string_view text) {
-  if (text.size() % 2 != 0) return std::nullopt;
-  std::string bytes;
-  for (std::size_t i = 0; i < text.size(); i += 2) {
-    const int high = HexDigit(text[i]);
-    const int low = HexDigit(text[i + 1]);
-    if (high < 0 || low < 0) return std::nullopt;
-    bytes.push_back(static_cast<char>(high * 16 + low));
+bool ParseHex(std::string_view text, std::span<char> bytes) {
+  if (text.size() != 2 * bytes.size()) return false;
+  int wrong = 0;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    const int high = HexDigit(text[2 * i]);
+    const int low = HexDigit(text[2 * i + 1]);
+    wrong |= high | low;  // Negative if one of them is.
+    bytes[i] = static_cast<char>(high * 16 + low);
   }
+  return wrong >= 0;
+}
+
+std::optional<std::string> ParseHex(std::string_view text) {
+  std::string bytes(text.size() / 2, '\0');
+  if (!ParseHex(text, std::span(bytes))) return std::nullopt;
   return bytes;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,8 @@ extern template std::optional<std::uint64_t> ParseInteger<std::uint64_t>(std::st
 
 /// Bytes in hex of any case.
 [[nodiscard]] std::optional<std::string> ParseHex(std::string_view text);
+/// The same into `bytes`. False if it is no hex or of another length.
+[[nodiscard]] bool ParseHex(std::string_view text, std::span<char> bytes);
 
 /// Standard or URL-safe alphabet, with or without padding, as protobuf's JSON rules accept it.
 [[nodiscard]] std::optional<std::string> ParseBase64(std::string_view text);
