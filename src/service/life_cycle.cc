@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "adapters/flight/entry_window.h"
 #include "adapters/flight/flight_receiver.h"
 #include "adapters/flight/flight_server.h"
 #include "adapters/http/http_server.h"
@@ -23,6 +24,7 @@
 #include "log/log_slice.h"
 #include "pipeline/commit_scheduler.h"
 #include "pipeline/ingest_pipeline.h"
+#include "pipeline/log_entry.h"
 #include "pipeline/poison_shelf.h"
 #include "pipeline/queue_intake.h"
 #include "pipeline/table_cuts.h"
@@ -100,6 +102,7 @@ struct Service::Parts {
   std::unique_ptr<OtlpHttpHandler> otlp_http_handler;
   std::unique_ptr<HttpServer> otlp_http;
   std::unique_ptr<GrpcServer> otlp_grpc;
+  EntryWindow entries;
   std::unique_ptr<FlightReceiver> flight_receiver;
   std::unique_ptr<GrpcServer> flight;  // Null if it is switched off.
   BoundedQueue<FlushRequest> flushes{kFlushesWaitingMax};
@@ -242,6 +245,20 @@ Status Service::CompareLogWithTables() {
   return {};
 }
 
+Status Service::RememberEntries() {
+  if (configuration_.values.flight.listen.empty()) return {};
+  // From the very first record that is left: what is in the tables already may come again too.
+  // Hence before anything is trimmed.
+  return parts_->log->Replay(
+      1, [&](Position, std::string_view header_bytes, std::span<const std::byte> body) -> Status {
+        const Result<LogEntryHeader> header = DecodeLogEntryHeader(header_bytes);
+        // A header that cannot be read is the replay's to report.
+        if (header && header->encoding == MessageEncoding::kArrow)
+          RememberPut(parts_->entries, header->tenant, header->dataset, body);
+        return {};
+      });
+}
+
 Status Service::RecoverFormerIdentity(const LogIdentity& identity, Position last,
                                       std::stop_token stop) {
   LogSlice slice(*parts_->log, {.first = identity.first, .last = last});
@@ -361,7 +378,7 @@ Status Service::ListenToFlight() {
         return CheckPlainRows(*parts_->committer,
                               TableInDataset({target.tenant, target.dataset}, table), rows);
       },
-      parts_->budget, environment_.clock, environment_.random, environment_.events,
+      parts_->budget, parts_->entries, environment_.clock, environment_.random, environment_.events,
       FlightReceiverOptions{
           .default_tenant = values.tenants.default_tenant,
           .default_dataset = values.tenants.default_dataset,
@@ -426,6 +443,7 @@ Status Service::Start(std::stop_token stop) {
   SIGNALDB_TRY(StartAdmin());
   SIGNALDB_TRY(Patiently("comparing the log with the tables", stop,
                          [this] { return CompareLogWithTables(); }));
+  SIGNALDB_TRY(RememberEntries());
   SIGNALDB_TRY(Recover(stop));
   SIGNALDB_TRY(Listen());
   SIGNALDB_TRY(ReadQueues());

@@ -75,6 +75,8 @@ class Service final : public ServiceState {
                                  const std::function<Status()>& attempt);
   /// Begins a new identity if the tables know more of the log than it holds.
   [[nodiscard]] Status CompareLogWithTables();
+  /// Fills the window of put entries from what the log still holds.
+  [[nodiscard]] Status RememberEntries();
   [[nodiscard]] std::unique_ptr<CommitScheduler> MakeScheduler();
   [[nodiscard]] std::unique_ptr<IngestPipeline> MakePipeline(
       DurableLog& log, std::shared_ptr<const SourceLane> lane);

@@ -84,6 +84,25 @@ def test_an_entry_is_stored_once(writer, client):
     assert Counter(row["body"] for row in writer.rows("logs", "body")) == Counter(ids)
 
 
+def test_an_entry_is_stored_once_across_kills(tmp_path):
+    with Writer(tmp_path, commit__interval="1h") as writer:
+        table, ids = Puts("k").next("logs", 5)
+
+        def put():
+            client = Client(writer.flight)
+            client.put("logs", table, wal_entry_id="0193-entry")
+            client.close()
+
+        put()
+        for _ in range(2):
+            writer.kill()
+            writer.start()
+            put()
+            assert writer.metric("signaldb_writer_dedupe_hits_total") == 1
+        writer.flush()
+        assert Counter(row["body"] for row in writer.rows("logs", "body")) == Counter(ids)
+
+
 @pytest.mark.parametrize("keys, says", [
     ({"schema_version": "v2"}, "schema_version"),
     ({"signal_type": "spans"}, "signal_type"),

@@ -106,17 +106,17 @@ struct FlightReceiver::Target {
 };
 
 FlightReceiver::FlightReceiver(Ingest& ingest, Flush flush, CheckRows check_rows,
-                               MemoryBudget& budget, Clock& clock, Random& random,
-                               EventListener& events, FlightReceiverOptions options)
+                               MemoryBudget& budget, EntryWindow& entries, Clock& clock,
+                               Random& random, EventListener& events, FlightReceiverOptions options)
     : ingest_(ingest),
       flush_(std::move(flush)),
       check_rows_(std::move(check_rows)),
       budget_(budget),
+      entries_(entries),
       clock_(clock),
       random_(random),
       events_(events),
-      options_(std::move(options)),
-      entries_(options_.entries_remembered) {}
+      options_(std::move(options)) {}
 
 std::optional<FlightAnswer> FlightReceiver::Authorize(std::string_view authorization) const {
   if (options_.service_key.empty()) return std::nullopt;
@@ -243,7 +243,7 @@ void FlightReceiver::Submit(FlightPut put, Reply reply) {
   }
   if (!put.has_batch) return refuse(ToString(*signal), Invalid("the put has no record batch"));
   if (!target->metadata.entry_id.empty()) {
-    put.entry = fmt::format("{}/{}/{}", target->tenant, target->dataset, target->metadata.entry_id);
+    put.entry = EntryOf(target->tenant, target->dataset, target->metadata.entry_id);
     switch (entries_.Begin(put.entry)) {
       case EntryWindow::State::kNew:
         break;

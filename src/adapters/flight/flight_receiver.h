@@ -50,7 +50,6 @@ struct FlightReceiverOptions {
   std::string default_dataset = "default";
   std::uint64_t put_bytes_max = 64ULL << 20;  ///< Of all messages of one put.
   std::string service_key;                    ///< Callers must send it; empty: anyone may call.
-  std::size_t entries_remembered = 16'384;    ///< Of wal_entry_ids that are durable.
 };
 
 /// One put on its way: its messages, collected into the body of a request.
@@ -84,7 +83,7 @@ class FlightReceiver {
                                          const std::shared_ptr<arrow::RecordBatch>& rows)>;
 
   FlightReceiver(Ingest& ingest, Flush flush, CheckRows check_rows, MemoryBudget& budget,
-                 Clock& clock, Random& random, EventListener& events,
+                 EntryWindow& entries, Clock& clock, Random& random, EventListener& events,
                  FlightReceiverOptions options);
 
   /// Nothing if the caller may go on. `authorization` is the header's value, empty if not sent.
@@ -127,11 +126,11 @@ class FlightReceiver {
   const Flush flush_;
   const CheckRows check_rows_;
   MemoryBudget& budget_;
+  EntryWindow& entries_;
   Clock& clock_;
   Random& random_;
   EventListener& events_;
   const FlightReceiverOptions options_;
-  EntryWindow entries_;
   std::atomic<bool> draining_{false};
 };
 

@@ -16,6 +16,7 @@
 #include "telemetry/decode.h"
 #include "testing/fake_clock.h"
 #include "testing/matchers.h"
+#include "testing/otlp_samples.h"
 #include "testing/recording_listener.h"
 #include "testing/wire_batches.h"
 
@@ -87,7 +88,7 @@ class FlightReceiverTest : public ::testing::Test {
                             std::to_string(rows->num_rows()));
           return fits;
         },
-        budget, clock, random, events, std::move(options));
+        budget, entries, clock, random, events, std::move(options));
   }
 
   FlightAnswer Put(const std::vector<std::string>& messages) {
@@ -108,6 +109,7 @@ class FlightReceiverTest : public ::testing::Test {
 
   FakeIngest ingest;
   MemoryBudget budget{256 << 20};
+  EntryWindow entries;
   testing::FakeClock clock;
   SystemRandom random;
   testing::RecordingListener events;
@@ -253,6 +255,27 @@ TEST_F(FlightReceiverTest, LetsOnlyOneOfTwoEqualEntriesRun) {
   EXPECT_EQ(PutLogs(entry).message, "no answer");
   EXPECT_EQ(PutLogs(entry).code, FlightCode::kUnavailable);
   EXPECT_EQ(ingest.seen().size(), 1U);
+}
+
+TEST_F(FlightReceiverTest, KnowsEntriesOfPutsThatTheLogHolds) {
+  ASSERT_EQ(PutLogs(R"(,"wal_entry_id":"e1")").code, FlightCode::kOk);
+  ASSERT_EQ(PutLogs("").code, FlightCode::kOk);
+  // As after a restart: an empty window, and the bodies in the log.
+  EntryWindow again;
+  for (const auto& seen : ingest.seen())
+    RememberPut(again, seen.tenant, seen.dataset, testing::AsBytes(seen.body));
+  RememberPut(again, "acme", "prod", testing::AsBytes("no body of a put"));
+  EXPECT_EQ(again.Begin(EntryOf("acme", "prod", "e1")), EntryWindow::State::kDurable);
+  EXPECT_EQ(again.Begin(EntryOf("acme", "prod", "")), EntryWindow::State::kNew);
+  EXPECT_EQ(again.Begin(EntryOf("acme", "test", "e1")), EntryWindow::State::kNew);
+}
+
+TEST(EntryWindow, RemembersUpToItsLimitToo) {
+  EntryWindow window(2);
+  for (const char* entry : {"a", "b", "b", "c"}) window.Remember(entry);
+  EXPECT_EQ(window.Begin("c"), EntryWindow::State::kDurable);
+  EXPECT_EQ(window.Begin("b"), EntryWindow::State::kDurable);
+  EXPECT_EQ(window.Begin("a"), EntryWindow::State::kNew);
 }
 
 TEST(EntryWindow, ForgetsTheOldest) {
