@@ -36,6 +36,10 @@ if(NOT Arrow_FOUND OR NOT Parquet_FOUND)
   endforeach()
   target_link_libraries(signaldb_parquet_wheel INTERFACE signaldb_arrow_wheel)
   target_link_libraries(signaldb_arrow_s3_wheel INTERFACE signaldb_arrow_wheel)
+  # The wheel's libparquet exports the functions of an OpenSSL of its own. The system's libssl, which
+  # everything that speaks TLS here uses, would call those and crash, unless the system's come first.
+  set(SIGNALDB_OPENSSL_FIRST "-Wl,--push-state,--no-as-needed -lcrypto -Wl,--pop-state")
+  target_link_options(signaldb_parquet_wheel INTERFACE "SHELL:${SIGNALDB_OPENSSL_FIRST}")
   add_library(signaldb_arrow_s3 ALIAS signaldb_arrow_s3_wheel)
   add_library(Arrow::arrow_shared ALIAS signaldb_arrow_wheel)
   add_library(Parquet::parquet_shared ALIAS signaldb_parquet_wheel)

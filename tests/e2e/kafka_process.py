@@ -59,7 +59,7 @@ class KafkaProcess:
     """With an `authority` (certificates.py) there are listeners for every security protocol too, which ask for the user
     `writer` with its password, or for a certificate that the authority has signed."""
 
-    PASSWORD = "open sesame"
+    PASSWORD = "open-sesame"
 
     def __init__(self, authority=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="signaldb-kafka-"))

@@ -55,14 +55,40 @@ class NatsProcess:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+class NatsCluster:
+    """Three servers that keep streams together. With a killed one the other two go on."""
+
+    SIZE = 3
+
+    def __init__(self):
+        routes = [f"nats://127.0.0.1:{free_port()}" for _ in range(self.SIZE)]
+        self.servers = {f"n{number}": NatsProcess("--name", f"n{number}", "--cluster_name", "test", "--cluster", route,
+                                                  "--routes", ",".join(routes))
+                        for number, route in enumerate(routes)}
+
+    @property
+    def url(self):
+        return ",".join(server.url for server in self.servers.values())
+
+    def __enter__(self):
+        for server in self.servers.values():
+            server.start()
+        return self
+
+    def __exit__(self, *_):
+        for server in self.servers.values():
+            server.__exit__()
+
+
 class NatsClient:
     """nats-py for tests that are not asynchronous: a loop on a thread of its own."""
 
-    def __init__(self, url):
+    def __init__(self, url, **options):
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
-        self.connection = self.run(nats.connect(url, max_reconnect_attempts=-1, reconnect_time_wait=0.05, error_cb=self.ignore))
+        self.connection = self.run(nats.connect(url.split(","), max_reconnect_attempts=-1, reconnect_time_wait=0.05,
+                                                error_cb=self.ignore, **options))
         self.jetstream = self.connection.jetstream(timeout=10)
 
     @staticmethod
@@ -72,9 +98,17 @@ class NatsClient:
     def run(self, coroutine, timeout=60):
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(timeout)
 
-    def create(self, stream, durable, subjects, **consumer):
-        self.run(self.jetstream.add_stream(name=stream, subjects=subjects))
+    def create(self, stream, durable, subjects, replicas=1, **consumer):
+        self.run(self.jetstream.add_stream(name=stream, subjects=subjects, num_replicas=replicas))
         self.add_consumer(stream, durable, **consumer)
+
+    def leader(self, stream):
+        """The name of the server that leads the stream; empty while nobody does."""
+        try:
+            cluster = self.run(self.jetstream.stream_info(stream)).cluster
+        except nats.errors.Error:
+            return ""
+        return (cluster and cluster.leader) or ""
 
     def add_consumer(self, stream, durable, ack_wait=30, max_ack_pending=50_000, **consumer):
         config = nats.js.api.ConsumerConfig(durable_name=durable, ack_policy="explicit", ack_wait=ack_wait,
@@ -88,7 +122,7 @@ class NatsClient:
             # The stream drops a second try of ours by this header.
             headers = {**headers, "Nats-Msg-Id": number}
             async with gate:
-                for _ in range(20):
+                for _ in range(300):  # An election of a leader may take a while.
                     try:
                         return await self.jetstream.publish(subject, body, headers=headers)
                     except (nats.errors.Error, OSError):

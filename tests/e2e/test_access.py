@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import ssl
 import sys
 import time
 from collections import Counter
@@ -10,6 +11,8 @@ import pytest
 import requests
 from certificates import Authority
 from kafka_process import LIBRARIES, KafkaProcess
+from nats_credentials import Operator
+from nats_process import NatsClient, NatsProcess
 from telemetry_requests import Requests
 from writer_process import Writer
 
@@ -58,9 +61,8 @@ def assert_waits_and_says(folder, settings, *says):
     try:
         wait_until(lambda: any(text in readiness(writer) for text in says), lambda: readiness(writer) + writer.log_tail())
         # Not only for a moment: other errors of the client follow, which say less.
-        for _ in range(10):
-            time.sleep(0.3)
-            assert any(text in readiness(writer) for text in says), readiness(writer)
+        time.sleep(3)
+        wait_until(lambda: any(text in readiness(writer) for text in says), lambda: readiness(writer) + writer.log_tail())
         assert requests.get(f"http://{writer.admin}/readyz", timeout=5).status_code == 503
         print(readiness(writer))
         assert "sesame" not in readiness(writer) + writer.log_tail(100_000)
@@ -126,7 +128,7 @@ def test_kafka_lets_us_in(tmp_path, kafka, authority, protocol, mechanism):
 
 
 def test_a_wrong_password_for_kafka_is_said(tmp_path, kafka, authority):
-    settings = kafka_settings(kafka, authority, "SASL_SSL", "PLAIN", sasl_password="shut sesame")
+    settings = kafka_settings(kafka, authority, "SASL_SSL", "PLAIN", sasl_password="shut-sesame")
     assert_waits_and_says(tmp_path, settings, "Authentication failed: Invalid username or password")
 
 
@@ -137,3 +139,58 @@ def test_a_certificate_of_kafka_from_elsewhere_is_said(tmp_path, kafka, tmp_path
 
 def test_a_missing_certificate_of_ours_is_said(tmp_path, kafka, authority):
     assert_waits_and_says(tmp_path, kafka_settings(kafka, authority, "SSL"), "alert bad certificate")
+
+
+# --- NATS
+
+
+def nats_settings(server, scheme="nats", **more):
+    keys = {"url": f"{scheme}://127.0.0.1:{server.port}", "stream": "OTEL", "create": "true", "subjects.0.subject": "otel.logs",
+            "subjects.0.signal": "logs"}
+    return {f"nats.0.{key}": value for key, value in (keys | more).items()}
+
+
+@pytest.fixture(scope="module")
+def tls_server(authority):
+    certificate, key = authority.sign("nats")
+    with NatsProcess("--tls", "--tlscert", certificate, "--tlskey", key, "--tlsverify", "--tlscacert", authority.certificate,
+                     "--user", "writer", "--pass", "open-sesame") as server:
+        yield server
+
+
+def test_nats_lets_us_in_by_certificate_and_password(tmp_path, authority, tls_server):
+    certificate, key = authority.sign("nats-writer")
+    settings = nats_settings(tls_server, "tls", tls_ca_file=authority.certificate, tls_cert_file=certificate, tls_key_file=key,
+                             user="writer", password="open-sesame")
+    context = ssl.create_default_context(cafile=authority.certificate)
+    context.load_cert_chain(certificate, key)
+    _, body, ids = Requests("nats").next("logs")
+    with Writer(tmp_path, **settings) as writer, NatsClient(tls_server.url, tls=context, user="writer",
+                                                            password="open-sesame") as client:
+        client.publish([("otel.logs", body, {})])
+        assert_stored(writer, Counter(ids))
+        writer.stop()
+
+
+@pytest.mark.parametrize(("wrong", "says"), [({"password": "shut-sesame"}, "Authorization"),
+                                             ({"tls_ca_file": "elsewhere"}, "unable to get local issuer certificate"),
+                                             ({"tls_cert_file": "", "tls_key_file": ""}, "set tls_cert_file")])
+def test_why_nats_does_not_let_us_in_is_said(tmp_path, authority, tls_server, wrong, says):
+    certificate, key = authority.sign("nats-writer")
+    right = {"tls_ca_file": authority.certificate, "tls_cert_file": certificate, "tls_key_file": key, "user": "writer",
+             "password": "open-sesame"}
+    if "tls_ca_file" in wrong:
+        wrong = {"tls_ca_file": Authority(tmp_path / "elsewhere", "elsewhere").certificate}
+    assert_waits_and_says(tmp_path, nats_settings(tls_server, "tls", **(right | wrong)), says)
+
+
+def test_nats_lets_us_in_by_credentials(tmp_path):
+    operator, stranger = Operator(tmp_path / "operator"), Operator(tmp_path / "stranger")
+    with NatsProcess("-c", operator.configuration) as server:
+        assert_waits_and_says(tmp_path / "stranger", nats_settings(server, credentials_file=stranger.credentials), "Authorization")
+        _, body, ids = Requests("credentials").next("logs")
+        with Writer(tmp_path / "writer", **nats_settings(server, credentials_file=operator.credentials)) as writer:
+            with NatsClient(server.url, user_jwt_cb=lambda: operator.user_token, signature_cb=operator.sign_as_user) as client:
+                client.publish([("otel.logs", body, {})])
+            assert_stored(writer, Counter(ids))
+            writer.stop()

@@ -1,6 +1,7 @@
 """JetStream in, tables out: each published record is there once, whatever dies in between."""
 
 import base64
+import contextlib
 import gzip
 import json
 import os
@@ -9,10 +10,11 @@ import threading
 import time
 from collections import Counter
 
+import nats
 import pytest
 import requests
 from google.protobuf.json_format import MessageToDict
-from nats_process import NatsClient, NatsProcess
+from nats_process import NatsClient, NatsCluster, NatsProcess
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -93,7 +95,10 @@ def as_json(kind, body):
 
 
 def caught_up(client):
-    info = client.consumer(STREAM, DURABLE)
+    try:
+        info = client.consumer(STREAM, DURABLE)
+    except nats.errors.Error:  # Nobody leads the consumer.
+        return False
     return info.num_pending == 0 and info.num_ack_pending == 0
 
 
@@ -304,3 +309,25 @@ def test_a_stop_in_the_middle_hands_the_rest_to_another_writer(tmp_path, server,
             wait_until(lambda: caught_up(client))
             assert_each_is_there_once(first, publisher)
             second.stop()
+
+
+def test_a_cluster_goes_on_without_the_server_that_led(tmp_path):
+    with NatsCluster() as cluster, NatsClient(cluster.url) as client:
+        def is_created():
+            with contextlib.suppress(nats.errors.Error):  # It answers once the servers have found each other.
+                client.create(STREAM, DURABLE, ["otel.>"], replicas=3, ack_wait=2)
+                return True
+
+        wait_until(is_created)
+        publisher = Publisher(client)
+        with nats_writer(tmp_path, cluster) as writer:
+            feeder = publisher.feed(RECORDS // 4, seconds=3)
+            wait_until(lambda: writer.metric("signaldb_writer_nats_messages_total") > 0)
+            wait_until(lambda: client.leader(STREAM))
+            dead = cluster.servers[client.leader(STREAM)]
+            dead.kill()
+            feeder.join()
+            wait_until(lambda: caught_up(client))
+            assert_each_is_there_once(writer, publisher)
+            assert requests.get(f"http://{writer.admin}/readyz", timeout=5).status_code == 200
+            writer.stop()

@@ -163,6 +163,20 @@ std::string HostOf(std::string_view server) {
   return std::string(host.substr(0, host.find_first_of(":/")));
 }
 
+bool UsesTls(const std::string& server, const NatsAccess& access) {
+  return access.tls || server.starts_with("tls://");
+}
+
+/// With TLS 1.3 a server refuses a certificate only after the handshake, by hanging up.
+std::string_view AdviceOn(natsStatus status, const std::string& server, const NatsAccess& access) {
+  const bool hung_up =
+      status == NATS_PROTOCOL_ERROR || status == NATS_IO_ERROR || status == NATS_CONNECTION_CLOSED;
+  if (!hung_up || !UsesTls(server, access)) return {};
+  return access.cert_file.empty()
+             ? "; if it hung up because it asks for a certificate of ours, set tls_cert_file"
+             : "; if it hung up because it refuses our certificate, see tls_cert_file";
+}
+
 Status SetAccess(natsOptions* options, const std::string& server, const NatsAccess& access) {
   if (!access.credentials_file.empty()) {
     SIGNALDB_TRY(Check(
@@ -177,7 +191,7 @@ Status SetAccess(natsOptions* options, const std::string& server, const NatsAcce
         Check(natsOptions_SetUserInfo(options, access.user.c_str(), access.password.c_str()),
               "use the user"));
   }
-  if (!access.tls && !server.starts_with("tls://")) return {};
+  if (!UsesTls(server, access)) return {};
   SIGNALDB_TRY(Check(natsOptions_SetSecure(options, true), "use tls"));
   SIGNALDB_TRY(Check(natsOptions_SetExpectedHostname(options, HostOf(server).c_str()), "use tls"));
   if (!access.ca_file.empty()) {
@@ -227,8 +241,12 @@ Result<std::unique_ptr<NatsLink>> ConnectToNats(const std::string& server, const
   for (const natsStatus status : statuses) SIGNALDB_TRY(Check(status, "prepare nats"));
   SIGNALDB_TRY(SetAccess(made, server, access));
   natsConnection* connection = nullptr;
-  SIGNALDB_TRY(
-      Check(natsConnection_Connect(&connection, made), "connect to " + ShownServer(server)));
+  const natsStatus status = natsConnection_Connect(&connection, made);
+  Status connected = Check(status, "connect to " + ShownServer(server));
+  if (!connected.has_value()) {
+    connected.error().message += AdviceOn(status, server, access);
+    return std::unexpected(std::move(connected).error());
+  }
   return std::make_unique<CnatsLink>(Owned<natsConnection>(connection));
 }
 

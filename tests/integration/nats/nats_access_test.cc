@@ -71,7 +71,7 @@ TEST(ConnectToNats, ShowsItsOwnCertificate) {
                   kTimeout),
               IsOk());
   EXPECT_THAT(ConnectToNats(url, {.ca_file = server_cert.cert}, kTimeout),
-              IsError(ErrorKind::kUnavailable));
+              IsErrorSaying(ErrorKind::kUnavailable, "set tls_cert_file"));
 }
 
 TEST(ConnectToNats, NamesItsUserAndKeepsThePasswordToItself) {
