@@ -1,181 +1,162 @@
-// What does a commit of 100 rows cost as the 10th, the 1,000th and the 10,000th of a table, on a
-// real disk and a SQLite catalog?
+// What does a commit of 100 rows cost as the 10th, the 1,000th and the 10,000th of a table?
 //
-//   commit_history FOLDER [--commits N] [--rows N] [--interval-ms N] [--set KEY=VALUE]...
+//   commit_history [--table library|telemetry]... [--store disk|memory]... [--commits N] [--rows N]
+//                  [--set KEY=VALUE]...
 //
-// Commits one after the other, while the tables are told that so many milliseconds lie between
-// them; for 50 commits in a row from the 10th, 100th, ... on prints the median of what writing the
-// data file takes, and of the commit. Every commit is a real, durable one.
+// Commits one after the other through the library, each a real one with its data file. From the
+// 10th, 100th, 500th, ... on, 50 commits by turns with the 10th to 50th commits of young tables of
+// the same kind. Prints for each of these points
+//   ms, young      medians by wall clock, of this table and of young ones
+//   growth         median over the pairs of the one by the other; CPU growth the same by CPU time
+//   mean CPU       mean CPU time of all commits since the point before, so that merges of
+//                  manifests, one commit in a hundred, have their share
+//   and what the table then consists of.
+//
+// Files are in a folder of their own, removed at the end; a table that grows beyond 4 GiB ends the
+// run (with --set signaldb.expire-on-commit.enabled=false, after some thousand commits).
 
-#include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
-#include <ctime>
+#include <filesystem>
 #include <memory>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 #include <arrow/api.h>
 #include <fmt/format.h>
 
-#include "adapters/local/local_file_io.h"
-#include "adapters/local/posix_file_system.h"
-#include "adapters/sqlite/sqlite_catalog.h"
-#include "base/clock.h"
-#include "base/event_listener.h"
-#include "base/random.h"
-#include "iceberg/commit/metadata_cache.h"
-#include "iceberg/commit/table_commit.h"
-#include "telemetry/decode.h"
-#include "testing/otlp_samples.h"
-#include "writer/table_files.h"
-#include "writer/telemetry_tables.h"
+#include "bench_place.h"
+#include "bench_rows.h"
+#include "measurement.h"
 
 namespace signaldb {
 namespace {
 
-constexpr std::size_t kWindow = 50;
+constexpr std::int64_t kPairs = 50;
+constexpr std::int64_t kYoung = 9;      // Commits behind a young table: the next is its 10th.
+constexpr std::int64_t kYoungMax = 50;  // Another takes its place then.
+constexpr std::uintmax_t kBytesMax = std::uintmax_t{4} << 30;
 
-[[noreturn]] void Die(std::string_view what) {
-  fmt::print(stderr, "{}\n", what);
-  std::abort();
-}
+struct Kind {
+  RowKind rows = RowKind::kRequests;  // The library's own kind of table; gauges: of telemetry.
+  Medium medium = Medium::kDisk;
+  std::int64_t row_count = 100;
+  StringMap properties;
+};
 
-template <typename T>
-T Check(Result<T> result) {
-  if (!result.has_value()) Die(result.error().message);
-  return std::move(*result);
-}
+/// What of a folder begins or ends like this, recursively.
+struct Files {
+  std::size_t count = 0;
+  std::uintmax_t bytes = 0;
+  std::uintmax_t largest = 0;
+};
 
-std::shared_ptr<arrow::RecordBatch> LogRows(int rows) {
-  testing::OtlpSampleOptions sample;
-  sample.records = rows;
-  DecodeOptions options;
-  options.received_at = Nanos(static_cast<std::int64_t>(sample.first_time_unix_nano));
-  const std::string request = testing::MakeOtlpRequest(Signal::kLogs, sample);
-  const auto decoded = Check(
-      DecodeMessage(Signal::kLogs, MessageEncoding::kProtobuf, testing::AsBytes(request), options));
-  return decoded.tables.at(0).rows;
-}
-
-/// What the files are told of the time: an interval between commits that take less.
-class PacedClock final : public Clock {
- public:
-  explicit PacedClock(Nanos interval) : interval_(interval), wall_(real_.WallNow()) {}
-  void NextCommit() { wall_ += interval_; }
-
-  [[nodiscard]] Nanos WallNow() const override { return wall_; }
-  [[nodiscard]] Nanos MonotonicNow() const override { return real_.MonotonicNow(); }
-  bool SleepFor(Nanos wait, std::stop_token stop) override {
-    return real_.SleepFor(wait, std::move(stop));
+Files FilesUnder(const std::string& folder, std::string_view part_of_name) {
+  Files files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (!entry.is_regular_file() || !entry.path().filename().string().contains(part_of_name)) {
+      continue;
+    }
+    ++files.count;
+    files.bytes += entry.file_size();
+    files.largest = std::max(files.largest, entry.file_size());
   }
+  return files;
+}
+
+class GrowingTable {
+ public:
+  explicit GrowingTable(const Kind& kind)
+      : place_(kind.medium),
+        writer_(place_.Writer(kind.rows, Codec::kDefault, kind.properties)),
+        batch_(MakeRows(kind.rows, kind.row_count)) {}
+
+  Cost Commit() {
+    const Cost cost = CostOf([&] { Check(writer_->WriteBatch(batch_)); });
+    cpu_s_ += cost.cpu_s;
+    ++commits_;
+    return cost;
+  }
+  void GrowTo(std::int64_t commits) {
+    while (commits_ < commits) Commit();
+  }
+  [[nodiscard]] std::int64_t commits() const { return commits_; }
+  [[nodiscard]] double cpu_s() const { return cpu_s_; }
+  [[nodiscard]] const std::string& folder() const { return place_.path(); }
 
  private:
-  SystemClock real_;
-  const Nanos interval_;
-  Nanos wall_;
+  BenchPlace place_;
+  std::unique_ptr<IcebergTableWriter> writer_;
+  std::shared_ptr<arrow::RecordBatch> batch_;
+  std::int64_t commits_ = 0;
+  double cpu_s_ = 0;
 };
 
-struct Sample {
-  double write_ms = 0;
-  double commit_ms = 0;
-  double cpu_ms = 0;  // Of all threads, for the commit.
-};
-
-double Median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::ranges::nth_element(values, middle);
-  return *middle;
-}
-
-class History {
+/// A table, and young ones of its kind.
+class Race {
  public:
-  History(const std::string& folder, const Properties& properties, int rows, Nanos interval)
-      : clock_(interval),
-        catalog_(Check(SqliteCatalog::Open(fmt::format("sqlite://{}/catalog.db", folder), {}))),
-        rows_(LogRows(rows)) {
-    const DatasetId dataset{.tenant = "bench", .dataset = "history"};
-    table_ = TableInDataset(dataset, "logs");
-    const NewTable definition = Check(MakeTelemetryTable(
-        dataset, TableKind::kLogs,
-        {.warehouse = fmt::format("file://{}/warehouse", folder), .properties = properties}, "",
-        0));
-    Check(committer_.LoadOrCreate(table_, definition));
+  explicit Race(const Kind& kind) : kind_(kind), old_(std::make_unique<GrowingTable>(kind)) {
+    RenewYoung();
   }
 
-  Sample CommitOnce() {
-    clock_.NextCommit();
-    const Nanos begun = clock_.MonotonicNow();
-    const LoadedTable loaded = Check(committer_.LoadForReading(table_));
-    TableChange change{.table = table_};
-    change.added_files = Check(WriteDataFiles({io_, clock_, random_, events_, nullptr, {}},
-                                              *loaded.metadata, {rows_}, FileOptions()));
-    change.schema_id = loaded.metadata->current_schema_id;
-    const Nanos written = clock_.MonotonicNow();
-    const std::clock_t cpu_before = std::clock();
-    const CommitReport report =
-        Check(committer_.Commit(ToString(UuidV7(clock_, random_)), {change}, {}));
-    const Nanos done = clock_.MonotonicNow();
-    metadata_ = report.tables.at(0);
-    const double cpu_seconds =
-        static_cast<double>(std::clock() - cpu_before) / static_cast<double>(CLOCKS_PER_SEC);
-    return {Millis(written - begun), Millis(done - written), 1'000 * cpu_seconds};
-  }
-
-  [[nodiscard]] std::size_t snapshots() const { return metadata_.metadata->snapshots.size(); }
-  [[nodiscard]] std::size_t metadata_bytes() {
-    return Check(io_.Read(metadata_.metadata_location)).size();
-  }
-  [[nodiscard]] std::size_t manifests() {
-    return Check(cache_.ManifestList(io_, metadata_.metadata->current_snapshot()->manifest_list))
-        ->size();
-  }
-
- private:
-  static double Millis(Nanos t) { return std::chrono::duration<double, std::milli>(t).count(); }
-
-  PacedClock clock_;
-  std::unique_ptr<SqliteCatalog> catalog_;
-  std::shared_ptr<arrow::RecordBatch> rows_;
-  TableIdentifier table_;
-  LoadedTable metadata_;
-  PosixFileSystem files_;
-  SystemRandom random_;
-  NullEventListener events_;
-  LocalFileIo io_{files_, random_, "/"};
-  MetadataCache cache_{clock_, events_};
-  TableCommitter committer_{{*catalog_, io_, clock_, random_, events_, cache_}, {}};
-};
-
-void Run(History& history, std::size_t commits) {
-  fmt::print("{:>8} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>12} {:>10}\n", "commit",
-             "write p50", "commit p50", "max, ms", "CPU p50", "CPU max", "snapshots", "metadata, B",
-             "manifests");
-  const std::vector<std::size_t> points{10, 100, 1'000, 3'000, 10'000, 30'000};
-  std::vector<double> writes;
-  std::vector<double> times;
-  std::vector<double> cpu;
-  for (std::size_t number = 1; number < commits + kWindow; ++number) {
-    const Sample sample = history.CommitOnce();
-    const bool inside = std::ranges::any_of(
-        points, [&](std::size_t point) { return number >= point && number < point + kWindow; });
-    if (!inside) continue;
-    writes.push_back(sample.write_ms);
-    times.push_back(sample.commit_ms);
-    cpu.push_back(sample.cpu_ms);
-    if (times.size() < kWindow) continue;
-    fmt::print("{:>8} {:>10.2f} {:>10.2f} {:>10.2f} {:>10.2f} {:>10.2f} {:>10} {:>12} {:>10}\n",
-               number + 1 - kWindow, Median(writes), Median(times), std::ranges::max(times),
-               Median(cpu), std::ranges::max(cpu), history.snapshots(), history.metadata_bytes(),
-               history.manifests());
+  void MeasureAt(std::int64_t number) {
+    old_->GrowTo(number - 1);
+    std::vector<double> ours;
+    std::vector<double> young;
+    std::vector<double> growth;
+    std::vector<double> cpu_growth;
+    for (std::int64_t pair = 0; pair < kPairs; ++pair) {
+      Cost mine;
+      Cost its;
+      if (pair % 2 == 0) mine = old_->Commit();
+      its = young_->Commit();
+      if (pair % 2 != 0) mine = old_->Commit();
+      ours.push_back(mine.wall_s * 1e3);
+      young.push_back(its.wall_s * 1e3);
+      growth.push_back(mine.wall_s / its.wall_s);
+      cpu_growth.push_back(mine.cpu_s / std::max(its.cpu_s, 1e-9));
+      if (young_->commits() >= kYoungMax) RenewYoung();
+    }
+    const double commits = static_cast<double>(old_->commits() - commits_before_);
+    const double mean_cpu_ms = (old_->cpu_s() - cpu_before_) * 1e3 / commits;
+    commits_before_ = old_->commits();
+    cpu_before_ = old_->cpu_s();
+    const Files metadata = FilesUnder(old_->folder(), ".metadata.json");
+    fmt::print("{:>7} {:>8.2f} {:>8.2f} {:>8.2f} {:>11.2f} {:>9.2f} {:>10} {:>10} {:>13}\n", number,
+               Quantile(ours, 0.5), Quantile(young, 0.5), Quantile(growth, 0.5),
+               Quantile(cpu_growth, 0.5), mean_cpu_ms, FilesUnder(old_->folder(), "snap-").count,
+               FilesUnder(old_->folder(), "-m").count, metadata.largest);
     std::fflush(stdout);
-    writes.clear();
-    times.clear();
-    cpu.clear();
+  }
+
+  [[nodiscard]] bool IsTooLarge() const { return FilesUnder(old_->folder(), "").bytes > kBytesMax; }
+
+ private:
+  void RenewYoung() {
+    young_ = std::make_unique<GrowingTable>(kind_);
+    young_->GrowTo(kYoung);
+  }
+
+  const Kind kind_;
+  std::unique_ptr<GrowingTable> old_;
+  std::unique_ptr<GrowingTable> young_;
+  std::int64_t commits_before_ = 0;
+  double cpu_before_ = 0;
+};
+
+void Run(const std::string& table, const Kind& kind, std::int64_t commits) {
+  fmt::print("\n{} table, {}\n", table, ToString(kind.medium));
+  fmt::print("{:>7} {:>8} {:>8} {:>8} {:>11} {:>9} {:>10} {:>10} {:>13}\n", "commit", "ms", "young",
+             "growth", "CPU growth", "mean CPU", "snapshots", "manifests", "metadata, B");
+  Race race(kind);
+  for (const std::int64_t number : {10, 100, 500, 1'000, 3'000, 10'000, 30'000, 100'000}) {
+    if (number > commits) return;
+    race.MeasureAt(number);
+    if (!race.IsTooLarge()) continue;
+    fmt::print("the table is larger than {} bytes now\n", kBytesMax);
+    return;
   }
 }
 
@@ -184,24 +165,34 @@ void Run(History& history, std::size_t commits) {
 
 int main(int argc, char** argv) {
   CLI::App app("What a commit costs by the number of commits before it");
-  std::string folder;
-  std::size_t commits = 1'000;
-  int rows = 100;
-  std::int64_t interval_ms = 5'000;
+  std::vector<std::string> tables = {"library", "telemetry"};
+  std::vector<std::string> stores = {"disk", "memory"};
+  std::int64_t commits = 10'000;
+  std::int64_t rows = 100;
   std::vector<std::string> set;
-  app.add_option("folder", folder, "an empty folder on the disk to be measured")->required();
+  app.add_option("--table", tables, "kinds of tables")
+      ->check(CLI::IsMember({"library", "telemetry"}));
+  app.add_option("--store", stores, "$TMPDIR or /tmp, or /dev/shm")
+      ->check(CLI::IsMember({"disk", "memory"}));
   app.add_option("--commits", commits, "the last commit to be measured");
   app.add_option("--rows", rows, "rows of one commit");
-  app.add_option("--interval-ms", interval_ms, "time between commits, as the tables see it");
-  app.add_option("--set", set, "a table property, KEY=VALUE");
+  app.add_option("--set", set, "a property of the library's table, KEY=VALUE");
   CLI11_PARSE(app, argc, argv);
-  signaldb::Properties properties;
+  signaldb::StringMap properties;
   for (const std::string& one : set) {
     const std::size_t equals = one.find('=');
     properties[one.substr(0, equals)] =
         equals == std::string::npos ? std::string() : one.substr(equals + 1);
   }
-  signaldb::History history(folder, properties, rows, std::chrono::milliseconds(interval_ms));
-  signaldb::Run(history, commits);
+  for (const std::string& store : stores) {
+    for (const std::string& table : tables) {
+      const signaldb::Kind kind{
+          .rows = table == "library" ? signaldb::RowKind::kRequests : signaldb::RowKind::kGauges,
+          .medium = store == "disk" ? signaldb::Medium::kDisk : signaldb::Medium::kMemory,
+          .row_count = rows,
+          .properties = properties};
+      signaldb::Run(table, kind, commits);
+    }
+  }
   return 0;
 }

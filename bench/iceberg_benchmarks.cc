@@ -179,16 +179,14 @@ void Steps(benchmark::State& state, std::int64_t rows) {
 // What a table does with its history.
 enum class History : std::uint8_t {
   kKept,     // As Iceberg has it: all snapshots for five days, every metadata file for ever.
-  kBounded,  // As telemetry tables have it, but for a second, not an hour: here commits are close.
+  kBounded,  // As tables of the library have it.
 };
 
 StringMap PropertiesOf(History history) {
-  if (history == History::kKept) return {};
-  return {{"signaldb.expire-on-commit.enabled", "true"},
-          {"history.expire.max-snapshot-age-ms", "1000"},
-          {"history.expire.min-snapshots-to-keep", "20"},
-          {"write.metadata.delete-after-commit.enabled", "true"},
-          {"write.metadata.previous-versions-max", "20"}};
+  if (history == History::kBounded) return {};
+  return {{"signaldb.expire-on-commit.enabled", "false"},
+          {"write.metadata.delete-after-commit.enabled", "false"},
+          {"write.metadata.previous-versions-max", "100"}};
 }
 
 // A table that gets commits of 100 rows, one after the other.

@@ -3,6 +3,7 @@
 #include <arrow/api.h>
 #include <fmt/format.h>
 
+#include "iceberg/metadata/snapshot_expiry.h"
 #include "iceberg/schema/partition_spec.h"
 #include "iceberg/schema/schema.h"
 
@@ -25,6 +26,21 @@ std::string PartitionFieldName(const TableOptions::PartitionField& field) {
   if (transform == "identity") return field.column;
   if (transform == "truncate") transform = "trunc";
   return field.column + "_" + transform;
+}
+
+// Every commit writes the table's metadata anew, so a history without bounds makes each dearer than
+// the one before. Whoever wants files to stay, or says how history is to be kept, is left to it.
+void BoundHistory(Properties& properties) {
+  const auto says = [&](std::string_view key, std::string_view value) {
+    const auto found = properties.find(key);
+    return found != properties.end() && found->second == value;
+  };
+  if (says("gc.enabled", "false")) return;
+  properties.emplace("write.metadata.delete-after-commit.enabled", "true");
+  properties.emplace("write.metadata.previous-versions-max", "20");
+  properties.emplace(kExpireOnCommitProperty, "true");
+  if (!says(kExpireOnCommitProperty, "true")) return;
+  properties.emplace(kMaxSnapshotsProperty, "200");
 }
 
 }  // namespace
@@ -53,6 +69,7 @@ Result<NewTable> MakeTable(const TableOptions& options, const std::string& locat
   if (table.properties.emplace("write.parquet.compression-codec", "zstd").second) {
     table.properties.emplace("write.parquet.compression-level", "1");
   }
+  BoundHistory(table.properties);
   return table;
 }
 

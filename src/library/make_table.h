@@ -8,7 +8,8 @@
 
 namespace signaldb {
 
-/// The definition of a new table at `location`.
+/// The definition of a new table at `location`. Where the properties of `options` say nothing else,
+/// it has a bounded history (docs/library.md).
 /// Errors: kInvalid (no schema, a type Iceberg has not, a column that does not exist; names it).
 [[nodiscard]] Result<NewTable> MakeTable(const TableOptions& options, const std::string& location);
 

@@ -33,6 +33,8 @@ Result<Writer> Open(const Configuration& config, const std::shared_ptr<ObjectSto
                     const std::string& table) {
   TableOptions options;
   options.schema = testing::EventSchema();
+  // The test counts the snapshots, which are as many as transactions.
+  options.properties = {{"signaldb.expire-on-commit.enabled", "false"}};
   while (true) {
     Result<Writer> writer =
         CreateIcebergWriterForTable(config, store, "acme", "prod", table, options);
