@@ -177,7 +177,8 @@ class Recovery {
       SIGNALDB_ASSIGN(const auto file,
                       OrUnavailable(files_.Open(PathOf(SegmentName(id)), OpenMode::kRead)));
       SIGNALDB_ASSIGN(const SegmentReader reader, SegmentReader::Make(*file, {}, id));
-      if (reader.header().has_value() && reader.header()->id == id) return reader.header()->uuid;
+      const auto& header = reader.header();
+      if (header.has_value() && header->id == id) return header->uuid;
     }
     SIGNALDB_ASSIGN(const StateRead cursor,
                     ReadStateFile(files_, PathOf(kCursorFileName), StateKind::kCursor));
@@ -239,13 +240,13 @@ class Recovery {
                     OrUnavailable(files_.Open(scan.segment.path, OpenMode::kRead)));
     SIGNALDB_ASSIGN(SegmentReader reader, SegmentReader::Make(*file, log_.uuid, id));
     scan.segment.bytes = reader.file_bytes();
-    if (reader.header().has_value()) {
-      scan.header_good = reader.header()->uuid == log_.uuid && reader.header()->id == id;
+    if (const auto& header = reader.header(); header.has_value()) {
+      scan.header_good = header->uuid == log_.uuid && header->id == id;
       scan.foreign = !scan.header_good;
       if (scan.header_good) {
-        scan.previous = reader.header()->previous;
-        scan.segment.source = reader.header()->source;
-        scan.segment.header_bytes = reader.header()->bytes;
+        scan.previous = header->previous;
+        scan.segment.source = header->source;
+        scan.segment.header_bytes = header->bytes;
       }
     }
     if (scan.foreign) {
@@ -255,7 +256,8 @@ class Recovery {
     }
     SIGNALDB_TRY(ScanFrames(reader, after, scan));
     // Released: it stays for what it supersedes as long as it would have with its records.
-    if (scan.header_good && scan.segment.last == 0 && after.previous >= id.base)
+    const bool superseded = after.previous.has_value() && *after.previous >= id.base;
+    if (scan.header_good && scan.segment.last == 0 && superseded)
       scan.segment.last = std::min(*after.previous, after.limit - 1);
     if (!scan.header_good && scan.segment.last > 0) {
       scan.repairs.push_back(
@@ -376,14 +378,13 @@ class Recovery {
 }
 
 /// Copies the bytes durably before they are overwritten by a mark that they are a hole.
-[[nodiscard]] Status SetAside(FileSystem& files, const std::string& dir, const Uuid& uuid,
-                              const Uuid& source, const SegmentRepair& repair,
-                              const std::string& path) {
+[[nodiscard]] Status SetAside(FileSystem& files, const Uuid& uuid, const Uuid& source,
+                              const SegmentRepair& repair, const std::string& path) {
   SIGNALDB_ASSIGN(const auto file, files.Open(repair.path, OpenMode::kWrite));
   const std::string unfinished = path + std::string(kUnfinishedSuffix);
   SIGNALDB_TRY(CopyRange(files, *file, repair.range, unfinished));
   SIGNALDB_TRY(files.Rename(unfinished, path));
-  SIGNALDB_TRY(files.SyncDir(dir));
+  SIGNALDB_TRY(files.SyncDir(ParentDir(path)));
   if (repair.range.offset == 0) {
     // What was there before this segment is not known any more; nothing missing is the milder
     // guess.
@@ -424,6 +425,7 @@ Result<RecoveredLog> RecoverLog(FileSystem& files, Random& random, EventListener
   return Recovery(files, random, events, dir, lock).Run();
 }
 
+// NOLINTNEXTLINE(readability-function-size): what both a start and a running log have at hand.
 Status BeginIdentity(Random& random, EventListener& events, const std::string& dir,
                      std::string_view why, Position last, std::vector<LogIdentity>& identities) {
   if (identities.size() >= kIdentitiesMax) {
@@ -471,7 +473,7 @@ void RepairLog(FileSystem& files, EventListener& events, const std::string& dir,
         done = CutTail(files, repair);
         break;
       case SegmentRepair::Kind::kSetAside:
-        done = SetAside(files, dir, log.uuid, segment->source, repair, aside);
+        done = SetAside(files, log.uuid, segment->source, repair, aside);
         break;
       case SegmentRepair::Kind::kRemove:
         done = files.Rename(repair.path, aside);

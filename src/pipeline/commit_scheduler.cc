@@ -30,7 +30,7 @@ Nanos PaceAfter(int failures, const RetryConfig& pace, Random& random) {
 
 CommitScheduler::CommitScheduler(CutOptions options, Clock& clock, Random& random,
                                  EventListener& events, MemoryBudget& budget, BeginCutCommit begin)
-    : options_(std::move(options)),
+    : options_(options),
       clock_(clock),
       random_(random),
       events_(events),
@@ -202,8 +202,9 @@ void CommitScheduler::AttemptDataset(std::unique_lock<std::mutex>& lock, const D
     NoteFailure(id, dataset, status.error());
     return;
   }
-  events_.Observe("signaldb_writer_end_to_end_delay_seconds",
-                  Seconds(clock_.WallNow() - dataset.commit_oldest));
+  // The wall clock may have been set back meanwhile.
+  const Nanos delay = std::max(clock_.WallNow() - dataset.commit_oldest, Nanos(0));
+  events_.Observe("signaldb_writer_end_to_end_delay_seconds", Seconds(delay));
   if (dataset.failures > 0) events_.Count("signaldb_writer_retry_success_total", 1);
   NoteRaces(id, commit.lost_races());
   dataset.commit.reset();
@@ -221,7 +222,7 @@ void CommitScheduler::TellLanes(std::unique_lock<std::mutex>& lock) {
   const auto has_news = [](const auto& lane) { return lane.second.has_news; };
   if (std::ranges::none_of(lanes_, has_news)) return;
   lock.unlock();
-  std::unique_lock tell_lock(tell_mutex_);
+  const std::scoped_lock tell_lock(tell_mutex_);
   lock.lock();
   std::vector<const SourceLane*> told;
   for (const auto& [key, lane] : lanes_) {

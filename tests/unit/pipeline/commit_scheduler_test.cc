@@ -1,10 +1,11 @@
 #include "pipeline/commit_scheduler.h"
 
 #include <arrow/api.h>
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include "testing/fake_clock.h"
 #include "testing/matchers.h"
+#include "testing/recording_listener.h"
 
 namespace signaldb {
 namespace {
@@ -13,6 +14,7 @@ using testing::FakeClock;
 using testing::IsError;
 using testing::IsErrorSaying;
 using testing::IsOk;
+using testing::RecordingListener;
 
 constexpr std::int64_t kHourMicros = 3'600'000'000;
 
@@ -93,7 +95,7 @@ class CommitSchedulerTest : public ::testing::Test {
 
   FakeClock clock;
   SeededRandom random{1};
-  NullEventListener events;
+  RecordingListener events;
   MemoryBudget budget{10'000};
   std::set<DatasetId> broken;
   int lost_races = 0;
@@ -172,6 +174,23 @@ TEST_F(CommitSchedulerTest, CutsADatasetWhenItsOldestMessageIsOldEnough) {
   EXPECT_EQ(committed[0].reason, CutReason::kAge);
   EXPECT_EQ(trimmed, std::vector<SourcePosition>{2});
   EXPECT_EQ(budget.used(), 0);
+}
+
+TEST_F(CommitSchedulerTest, CutsInTimeWhenTheWallClockJumpsADay) {
+  for (const Nanos jump : {std::chrono::hours(24), std::chrono::hours(-24)}) {
+    auto scheduler = Make({.interval = std::chrono::seconds(5)});
+    committed.clear();
+    Add(*scheduler, a, 1, Message());
+    clock.SetWall(clock.WallNow() + jump);
+    clock.Advance(std::chrono::milliseconds(4'999));
+    EXPECT_FALSE(scheduler->CommitOneDue({}));
+    clock.Advance(std::chrono::milliseconds(1));
+    EXPECT_TRUE(scheduler->CommitOneDue({}));
+    ASSERT_EQ(committed.size(), 1u);
+    EXPECT_EQ(committed[0].reason, CutReason::kAge);
+  }
+  EXPECT_THAT(events.observations("signaldb_writer_end_to_end_delay_seconds"),
+              ::testing::ElementsAre(24 * 3'600 + 5, 0));
 }
 
 TEST_F(CommitSchedulerTest, CutsAtOnceByBytesRowsPartitionsAndMemory) {
