@@ -99,7 +99,7 @@ void ConfigurationAssembly::Apply(Setting setting, Mistakes& mistakes) {
     if (key->name == "schema.catalog_type" && setting.text == "rest") {
       what += "; the REST catalog is not supported in this build";
     }
-    if (key->type != KeyType::kSecret) {
+    if (!IsHidden(key->type)) {
       what += fmt::format(", not \"{}\"", in_block ? ShownBlockValue(setting.key, setting.text)
                                                    : Redact(setting.text));
     }
@@ -274,7 +274,7 @@ std::vector<ConfigurationValue> ConfigurationAssembly::Shown() const {
   std::vector<ConfigurationValue> shown;
   for (const ConfigurationKey& key : ConfigurationKeys()) {
     const Setting& setting = InForce(key.name);
-    const bool hidden = key.type == KeyType::kSecret && !setting.text.empty();
+    const bool hidden = IsHidden(key.type) && !setting.text.empty();
     shown.push_back({std::string(key.name), hidden ? "***" : Redact(setting.text), setting.origin});
   }
   shown.insert(shown.end(), shown_blocks_.begin(), shown_blocks_.end());

@@ -489,6 +489,7 @@ std::string_view DescribeType(KeyType type) {
     case kName:
       return "id";
     case kSecret:
+    case kPassword:
       return "secret";
     case kPath:
       return "path";
@@ -533,6 +534,7 @@ std::string ExpectedInToml(const ConfigurationKey& key) {
   switch (key.type) {
     case kText:
     case kSecret:
+    case kPassword:
       return "a text in quotes";
     case kName:
       return "an id in quotes";
@@ -581,6 +583,11 @@ Status SetFromText(const ConfigurationKey& key, std::string_view text, ServiceCo
     case kSecret:
       if (!std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; })) {
         return Fail(ErrorKind::kInvalid, "expected one line of ASCII without blanks");
+      }
+      return StoreText(key, text, into);
+    case kPassword:
+      if (std::ranges::any_of(text, [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; })) {
+        return Fail(ErrorKind::kInvalid, "expected one line");
       }
       return StoreText(key, text, into);
     case kName:

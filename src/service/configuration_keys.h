@@ -17,7 +17,8 @@ namespace signaldb {
 enum class KeyType : std::uint8_t {
   kText,           ///< Anything, possibly nothing.
   kName,           ///< A tenant's or dataset's id.
-  kSecret,         ///< As kText, but never shown.
+  kSecret,         ///< As kText, but ASCII without blanks, and never shown.
+  kPassword,       ///< Any one line of text, never shown.
   kPath,           ///< Of a file or folder; relative to the working directory.
   kAddress,        ///< "127.0.0.1:4317"; port 0 lets the system choose.
   kAddressOrNone,  ///< As kAddress, or nothing: off.
@@ -41,6 +42,11 @@ using KeyField =
                  std::chrono::milliseconds& (*)(ServiceConfiguration&),
                  CatalogType& (*)(ServiceConfiguration&), LogFormat& (*)(ServiceConfiguration&),
                  Signal& (*)(ServiceConfiguration&)>;
+
+/// Whether values of the type are never shown.
+constexpr bool IsHidden(KeyType type) {
+  return type == KeyType::kSecret || type == KeyType::kPassword;
+}
 
 /// One key: the table of these drives parsing, validation, documentation and what is shown.
 struct ConfigurationKey {

@@ -166,7 +166,7 @@ constexpr auto kKeys = std::to_array<BlockKey>({
       "PLAIN|SCRAM-SHA-256|SCRAM-SHA-512"}},
     {{"kafka.sasl_username", kText, "", "The user.",
       +[](C& c) -> std::string& { return Kafka(c).sasl_username; }}},
-    {{"kafka.sasl_password", kSecret, "",
+    {{"kafka.sasl_password", kPassword, "",
       "Its password; best by `SIGNALDB__KAFKA__0__SASL_PASSWORD_FILE`.",
       +[](C& c) -> std::string& { return Kafka(c).sasl_password; }}},
     {{"kafka.topics.topic", kText, "", "The topic, by its exact name.",
@@ -243,7 +243,7 @@ constexpr auto kKeys = std::to_array<BlockKey>({
       1,
       1e6}},
     {{"nats.user", kText, "", "The user.", +[](C& c) -> std::string& { return Nats(c).user; }}},
-    {{"nats.password", kSecret, "", "Its password; best by `SIGNALDB__NATS__0__PASSWORD_FILE`.",
+    {{"nats.password", kPassword, "", "Its password; best by `SIGNALDB__NATS__0__PASSWORD_FILE`.",
       +[](C& c) -> std::string& { return Nats(c).password; }}},
     {{"nats.token", kSecret, "", "A token instead of user and password.",
       +[](C& c) -> std::string& { return Nats(c).token; }}},
@@ -556,7 +556,7 @@ Status CheckBlockValue(std::string_view key, std::string_view text) {
 std::string ShownBlockValue(std::string_view key, std::string_view text) {
   const BlockKey* const row = FindRow(key);
   SIGNALDB_ASSERT(row != nullptr);
-  if (row->key.type == kSecret) return text.empty() ? "" : "***";
+  if (IsHidden(row->key.type)) return text.empty() ? "" : "***";
   const bool servers = row->check == CheckKafkaBrokers || row->check == CheckNatsServers;
   return servers ? RedactServers(text) : Redact(text);
 }

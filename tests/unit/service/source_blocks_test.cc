@@ -46,7 +46,7 @@ brokers = "west:9092"
 security_protocol = "sasl_ssl"
 ssl_ca_file = "ca.pem"
 sasl_username = "me"
-sasl_password = "hunter2"
+sasl_password = "hunter 2 ä"
 session_timeout = "10s"
 
 [[nats]]
@@ -80,7 +80,7 @@ TEST(SourceBlocks, AreReadFromTheFile) {
   EXPECT_EQ(values.kafka[0].topics[1].tenant_from, "header:t");
   EXPECT_EQ(values.kafka[1].name, "west");
   EXPECT_EQ(values.kafka[1].ssl_ca_file, "/srv/signaldb/ca.pem");
-  EXPECT_EQ(values.kafka[1].sasl_password, "hunter2");
+  EXPECT_EQ(values.kafka[1].sasl_password, "hunter 2 ä");
   EXPECT_EQ(values.kafka[1].session_timeout, std::chrono::seconds(10));
   EXPECT_EQ(values.kafka[1].topics.size(), 3) << "the Collector's default topics";
   ASSERT_EQ(values.nats.size(), 2);
