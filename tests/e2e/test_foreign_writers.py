@@ -15,18 +15,24 @@ def foreign_rows(table, bodies):
     return pa.Table.from_pylist([{**row, "body": body} for body in bodies], schema=table.schema().as_arrow())
 
 
+def append_between_commits(writer):
+    """The ids of what both wrote into `logs`, each after the other."""
+    supply = Requests("ours")
+    sent = writer.send(supply)
+    writer.flush()
+    for number in range(3):
+        table = writer.table("logs")
+        theirs = [f"theirs-{number}-{i}" for i in range(5)]
+        table.append(foreign_rows(table, theirs))
+        sent += theirs
+        sent += writer.send(supply)
+        writer.flush()
+    return sent
+
+
 def test_a_foreign_append_between_two_commits_harms_neither(tmp_path):
     with Writer(tmp_path) as writer:
-        supply = Requests("ours")
-        sent = writer.send(supply)
-        writer.flush()
-        for number in range(3):
-            table = writer.table("logs")
-            theirs = [f"theirs-{number}-{i}" for i in range(5)]
-            table.append(foreign_rows(table, theirs))
-            sent += theirs
-            sent += writer.send(supply)
-            writer.flush()
+        sent = append_between_commits(writer)
         assert writer.record_ids() == Counter(sent)
         writer.stop()
 

@@ -12,7 +12,7 @@ from postgres_process import BINARIES, PostgresProcess
 from pyiceberg.catalog.sql import SqlCatalog
 from telemetry_requests import Requests
 from test_crashes import CLIENTS, SEED, Client
-from test_foreign_writers import foreign_rows
+from test_foreign_writers import append_between_commits
 from writer_process import Writer, assert_exactly_once, wait_for
 
 FAULTS = int(os.environ.get("SIGNALDB_POSTGRES_FAULTS", "60"))
@@ -64,16 +64,7 @@ def test_cut_sessions_and_server_crashes_during_commits_lose_and_double_nothing(
 
 def test_pyiceberg_reads_and_appends_beside_us_in_the_same_database(tmp_path):
     with PostgresProcess() as server, PostgresWriter(tmp_path, server) as writer:
-        supply = Requests("ours")
-        sent = writer.send(supply)
-        writer.flush()
-        for number in range(3):
-            table = writer.table("logs")
-            theirs = [f"theirs-{number}-{i}" for i in range(5)]
-            table.append(foreign_rows(table, theirs))
-            sent += theirs
-            sent += writer.send(supply)
-            writer.flush()
+        sent = append_between_commits(writer)
         assert writer.record_ids() == Counter(sent)
         catalog = writer.catalog()
         assert ("default", "default", "logs") in catalog.list_tables("default.default")

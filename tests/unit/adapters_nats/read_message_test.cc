@@ -6,10 +6,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <zlib.h>
-#include <zstd.h>
 
 #include "fake_nats.h"
+#include "testing/compression.h"
 #include "testing/matchers.h"
 
 namespace signaldb::testing {
@@ -20,26 +19,6 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 
 const std::string kProtobuf = "\x0a\x02hi";
 const std::vector<NatsSubject> kSubjects = DefaultNatsSubjects("default", "default");
-
-std::string Gzip(std::string_view text) {
-  z_stream stream{};
-  deflateInit2(&stream, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
-  std::string out(deflateBound(&stream, text.size()) + 32, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  stream.avail_in = static_cast<uInt>(text.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  deflate(&stream, Z_FINISH);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
-
-std::string Zstd(std::string_view text) {
-  std::string out(ZSTD_compressBound(text.size()), '\0');
-  out.resize(ZSTD_compress(out.data(), out.size(), text.data(), text.size(), 1));
-  return out;
-}
 
 Result<SourceMessage> ReadIt(const NatsMessage& message, std::int64_t budget_bytes = 1 << 20) {
   MemoryBudget budget(budget_bytes);

@@ -6,42 +6,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <zlib.h>
-#include <zstd.h>
+
+#include "testing/compression.h"
 
 namespace signaldb {
 namespace {
 
-std::string Gzip(const std::string& text) {
-  z_stream stream{};
-  deflateInit2(&stream, 9, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
-  std::string out(deflateBound(&stream, text.size()), '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  stream.avail_in = static_cast<uInt>(text.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  deflate(&stream, Z_FINISH);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
-
-std::string Zstd(const std::string& text, int window_log = 0) {
-  ZSTD_CCtx* context = ZSTD_createCCtx();
-  if (window_log > 0) {
-    ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, window_log);
-    // Else the frame says its size, and a small one needs no window.
-    ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 0);
-  }
-  std::string out(ZSTD_compressBound(text.size()), '\0');
-  ZSTD_inBuffer in{text.data(), text.size(), 0};
-  ZSTD_outBuffer buffer{out.data(), out.size(), 0};
-  if (window_log > 0) ZSTD_compressStream2(context, &buffer, &in, ZSTD_e_flush);
-  ZSTD_compressStream2(context, &buffer, &in, ZSTD_e_end);
-  out.resize(buffer.pos);
-  ZSTD_freeCCtx(context);
-  return out;
-}
+using testing::Gzip;
+using testing::Zstd;
 
 std::string Compress(ContentCoding coding, const std::string& text) {
   return coding == ContentCoding::kGzip ? Gzip(text) : Zstd(text);
