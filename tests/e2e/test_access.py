@@ -141,6 +141,13 @@ def test_a_missing_certificate_of_ours_is_said(tmp_path, kafka, authority):
     assert_waits_and_says(tmp_path, kafka_settings(kafka, authority, "SSL"), "alert bad certificate")
 
 
+# The system's certificates are read by another way through OpenSSL, of which Arrow's wheel brings a second one along.
+def test_kafka_is_checked_by_the_certificates_of_the_system(tmp_path, kafka, authority):
+    settings = kafka_settings(kafka, authority, "SASL_SSL", "PLAIN")
+    del settings["kafka.0.ssl_ca_file"]
+    assert_waits_and_says(tmp_path, settings, "certificate verify failed")
+
+
 # --- NATS
 
 

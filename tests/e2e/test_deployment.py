@@ -206,3 +206,5 @@ def test_the_image_has_the_libraries_that_the_binary_needs():
     assert packages - {"libc6", "libgcc-s1"} <= listed, packages - listed
     wheel = {name for name in needed if name.startswith(("libarrow", "libparquet"))}
     assert wheel and all(name in (DEPLOY / "Containerfile").read_text() for name in wheel), wheel
+    for_units = re.search(r"pyarrow/lib\{(.*)\}\.so\.2600", (DEPLOY / "README.md").read_text())[1].split(",")
+    assert wheel == {f"lib{name}.so.2600" for name in for_units}
