@@ -55,9 +55,10 @@ BeginCutCommit CommitIntoTables(CommitCollaborators with, FileOptions files,
     std::vector<PositionedTable> tables;
     for (auto& [name, messages] : cut.tables) {
       ObserveBatch(with.events, messages);
-      tables.push_back({.table = TableInDataset(cut.dataset, name),
-                        .definition = DefinitionOfOurs(with, options, cut.dataset, name),
-                        .messages = std::move(messages)});
+      PositionedTable& table = tables.emplace_back();
+      table.table = TableInDataset(cut.dataset, name);
+      table.definition = DefinitionOfOurs(with, options, cut.dataset, name);
+      table.messages = std::move(messages);
     }
     auto commit = std::make_unique<PositionedCommit>(with, files, std::move(tables));
     return std::make_unique<TableCutCommit>(std::move(cut.messages), std::move(commit));
