@@ -243,6 +243,25 @@ void RowGatherer::PointAtValues(Node& node) {
   for (const ArrayDataPtr& source : node.sources) {
     node.values.push_back(source->buffers[1]->data() + source->offset * width);
   }
+  node.constant = node.kind == Node::Kind::kFixed && !node.nullable && IsConstant(node);
+}
+
+bool RowGatherer::IsConstant(const Node& node) {
+  const auto width = static_cast<std::size_t>(node.width);
+  if (width != 4 && width != 8) return false;
+  const std::uint8_t* first = nullptr;
+  for (std::size_t b = 0; b < node.sources.size(); ++b) {
+    const auto rows = static_cast<std::size_t>(node.sources[b]->length);
+    if (rows == 0) continue;
+    const std::uint8_t* values = node.values[b];
+    if (first == nullptr) first = values;
+    // Each value equals the one before it.
+    if (std::memcmp(values, first, width) != 0 ||
+        std::memcmp(values, values + width, (rows - 1) * width) != 0) {
+      return false;
+    }
+  }
+  return first != nullptr;
 }
 
 Result<RowGatherer::Node> RowGatherer::MakeChild(const Node& parent, std::size_t child) {
@@ -338,6 +357,21 @@ Result<ArrayDataPtr> RowGatherer::GatherNode(const Node& node, const Selection& 
   return GatherOther(node, rows);
 }
 
+void RowGatherer::Repeat(const Node& node, std::int64_t rows, std::uint8_t* to) {
+  const auto with_rows =
+      std::ranges::find_if(node.sources, [](const auto& source) { return source->length > 0; });
+  const std::uint8_t* from =
+      node.values[static_cast<std::size_t>(with_rows - node.sources.begin())];
+  const auto fill = [&]<typename T>(T value) {
+    std::memcpy(&value, from, sizeof value);
+    std::fill_n(reinterpret_cast<T*>(to), rows, value);
+  };
+  if (node.width == 4)
+    fill(std::uint32_t{});
+  else
+    fill(std::uint64_t{});
+}
+
 Result<ArrayDataPtr> RowGatherer::GatherFixed(const Node& node, const Selection& rows) {
   SIGNALDB_ASSIGN(const Selection::Validity validity, rows.CopyValidity(node));
   BufferPtr values;
@@ -346,7 +380,9 @@ Result<ArrayDataPtr> RowGatherer::GatherFixed(const Node& node, const Selection&
   } else {
     SIGNALDB_ASSIGN(values, Allocate(rows.rows * node.width));
     std::uint8_t* to = values->mutable_data();
-    if (node.width == 8) {
+    if (node.constant) {
+      Repeat(node, rows.rows, to);
+    } else if (node.width == 8) {
       rows.CopyFixed<8>(node.values, to);
     } else if (node.width == 4) {
       rows.CopyFixed<4>(node.values, to);

@@ -75,6 +75,7 @@ class RowGatherer {
     std::vector<std::shared_ptr<arrow::ArrayData>> sources;  // By batch.
     std::vector<const std::uint8_t*> values;  // By batch: first value, index or offset.
     bool nullable = false;                    // Any source has nulls.
+    bool constant = false;                    // kFixed: every row has the same value.
     std::vector<Node> children;
     std::shared_ptr<arrow::ArrayData> dictionary;     // kDictionary: the unified one.
     std::vector<std::vector<std::int32_t>> renumber;  // By batch; empty: as it is.
@@ -86,6 +87,8 @@ class RowGatherer {
   [[nodiscard]] static Result<Node> Classify(
       std::vector<std::shared_ptr<arrow::ArrayData>> sources);
   static void PointAtValues(Node& node);
+  [[nodiscard]] static bool IsConstant(const Node& node);
+  static void Repeat(const Node& node, std::int64_t rows, std::uint8_t* to);
   [[nodiscard]] static Result<Node> MakeChild(const Node& parent, std::size_t child);
   [[nodiscard]] static Status UnifyDictionaries(Node& node);
 

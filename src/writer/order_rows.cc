@@ -117,31 +117,102 @@ class RunMerger {
   std::vector<Run> runs_;
 };
 
-// Sorts the rows of one partition one by one: distributes them by leading bits of their keys until
-// what is together is in order or few. The first word lies in what is moved, so that keys far away
-// are seldom looked at.
-class PickSorter {
+// A row to be sorted: key and row in one number, where they fit.
+class PackedRows {
+ public:
+  using Entry = std::uint64_t;
+
+  static bool Fits(const SortKeys& keys, const Batches& batches) {
+    return keys.words == 1 && keys.first_bits + RowBits(batches) + BatchBits(batches) <= kWordBits;
+  }
+  PackedRows(const SortKeys& keys, const Batches& batches)
+      : first_bits_(keys.first_bits),
+        row_bits_(RowBits(batches)),
+        low_bits_(row_bits_ + BatchBits(batches)) {}
+
+  [[nodiscard]] Entry Make(const std::uint64_t* key, RowPick row) const {
+    // There may be no bit of key, or no bit beside it.
+    const std::uint64_t high = first_bits_ == 0 ? 0 : *key << low_bits_;
+    return high | std::uint64_t{row.batch} << row_bits_ | row.row;
+  }
+  [[nodiscard]] RowPick RowOf(Entry entry) const {
+    const std::uint64_t low = entry & Mask(low_bits_);
+    return {.batch = static_cast<std::uint32_t>(low >> row_bits_),
+            .row = static_cast<std::uint32_t>(low & Mask(row_bits_))};
+  }
+  // The lowest `digit` of the bits of the key above its lowest `shift`.
+  [[nodiscard]] std::size_t DigitOf(Entry entry, int shift, int digit) const {
+    return (entry >> (low_bits_ + shift)) & Mask(digit);
+  }
+  [[nodiscard]] static bool Less(Entry a, Entry b) { return a < b; }
+
+ private:
+  static constexpr int kWordBits = 64;
+
+  static std::uint64_t Mask(int bits) { return (std::uint64_t{1} << bits) - 1; }
+  static int RowBits(const Batches& batches) {
+    std::int64_t most = 0;
+    for (const auto& batch : batches) most = std::max(most, batch->num_rows());
+    return static_cast<int>(std::bit_width(static_cast<std::uint64_t>(most)));
+  }
+  static int BatchBits(const Batches& batches) {
+    return static_cast<int>(std::bit_width(batches.size() - 1));
+  }
+
+  const int first_bits_;
+  const int row_bits_;
+  const int low_bits_;  // Batch and row.
+};
+
+// The same with the first word of the key beside the row; the other words are where they were, and
+// seldom looked at.
+class WideRows {
  public:
   struct Entry {
     std::uint64_t first;
     RowPick row;
   };
 
-  explicit PickSorter(const SortKeys& keys) : keys_(keys) {}
+  explicit WideRows(const SortKeys& keys) : keys_(keys) {}
 
-  // `rows` is in the order of arrival.
-  std::vector<RowPick> Sort(std::vector<Entry>& rows) const {
-    const auto spare = std::make_unique_for_overwrite<Entry[]>(rows.size());
-    const int group_bits = keys_.first_bits - keys_.group_shift;
-    const std::span<Entry> all(rows);
-    const std::span<Entry> other(spare.get(), rows.size());
-    // Whole groups first: what arrives in time order is in order then.
-    const bool few = group_bits > 0 && (std::size_t{1} << group_bits) <= 2 * rows.size();
-    const int digit = few ? group_bits : DigitBits(rows.size(), keys_.first_bits);
-    if (!IsDone(all)) SortWithin(all, other, keys_.first_bits, digit);
-    std::vector<RowPick> picks;
-    picks.reserve(rows.size());
-    for (const Entry& entry : all) picks.push_back(entry.row);
+  [[nodiscard]] static Entry Make(const std::uint64_t* key, RowPick row) { return {*key, row}; }
+  [[nodiscard]] static RowPick RowOf(const Entry& entry) { return entry.row; }
+  [[nodiscard]] static std::size_t DigitOf(const Entry& entry, int shift, int digit) {
+    return (entry.first >> shift) & ((std::uint64_t{1} << digit) - 1);
+  }
+  [[nodiscard]] bool Less(const Entry& a, const Entry& b) const {
+    if (a.first != b.first) return a.first < b.first;
+    const int rest = CompareKeys(keys_.Of(a.row.batch, a.row.row) + 1,
+                                 keys_.Of(b.row.batch, b.row.row) + 1, keys_.words - 1);
+    if (rest != 0) return rest < 0;
+    return a.row.batch != b.row.batch ? a.row.batch < b.row.batch : a.row.row < b.row.row;
+  }
+
+ private:
+  const SortKeys& keys_;
+};
+
+// Sorts the rows of one partition one by one: distributes them by leading bits of their keys until
+// what is together is in order or few.
+template <typename Kind>
+class PickSorter {
+ public:
+  using Entry = Kind::Entry;
+
+  PickSorter(const Kind& kind, const SortKeys& keys)
+      : kind_(kind), bits_(keys.first_bits), group_bits_(keys.first_bits - keys.group_shift) {}
+
+  std::vector<RowPick> Sort(std::span<Entry> rows) const {
+    if (!IsDone(rows)) {
+      const auto spare = std::make_unique_for_overwrite<Entry[]>(rows.size());
+      // Whole groups first: what arrives in time order is in order then.
+      const bool few = group_bits_ > 0 && (std::size_t{1} << group_bits_) <= 2 * rows.size();
+      SortWithin(rows, {spare.get(), rows.size()}, bits_,
+                 few ? group_bits_ : DigitBits(rows.size(), bits_));
+    }
+    std::vector<RowPick> picks(rows.size());
+    std::ranges::transform(rows, picks.begin(),
+                           [this](const Entry& entry) { return kind_.RowOf(entry); });
     return picks;
   }
 
@@ -153,42 +224,27 @@ class PickSorter {
     return std::min({bits, kDigitBitsMax, static_cast<int>(std::bit_width(count / 16))});
   }
 
-  [[nodiscard]] int CompareRest(const Entry& a, const Entry& b) const {
-    return CompareKeys(keys_.Of(a.row.batch, a.row.row) + 1, keys_.Of(b.row.batch, b.row.row) + 1,
-                       keys_.words - 1);
-  }
-
   [[nodiscard]] bool IsDone(std::span<const Entry> rows) const {
     for (std::size_t i = 1; i < rows.size(); ++i) {
-      const Entry& a = rows[i - 1];
-      const Entry& b = rows[i];
-      if (a.first > b.first) return false;
-      if (a.first == b.first && keys_.words > 1 && CompareRest(a, b) > 0) return false;
+      if (kind_.Less(rows[i], rows[i - 1])) return false;
     }
     return true;
   }
 
   void SortFew(std::span<Entry> rows) const {
-    std::ranges::sort(rows, [this](const Entry& a, const Entry& b) {
-      if (a.first != b.first) return a.first < b.first;
-      if (keys_.words > 1) {
-        if (const int rest = CompareRest(a, b); rest != 0) return rest < 0;
-      }
-      return a.row.batch != b.row.batch ? a.row.batch < b.row.batch : a.row.row < b.row.row;
-    });
+    std::ranges::sort(rows, [this](const Entry& a, const Entry& b) { return kind_.Less(a, b); });
   }
 
   // Moves rows that agree above their low `bits` bits into `to`, by the highest `digit` of these,
   // and says where each digit's rows end.
-  static std::vector<std::uint32_t> Distribute(std::span<const Entry> from, std::span<Entry> to,
-                                               int bits, int digit) {
+  std::vector<std::uint32_t> Distribute(std::span<const Entry> from, std::span<Entry> to, int bits,
+                                        int digit) const {
     const int shift = bits - digit;
-    const std::uint64_t mask = (std::uint64_t{1} << digit) - 1;
     std::vector<std::uint32_t> ends(std::size_t{1} << digit);
-    for (const Entry& entry : from) ++ends[(entry.first >> shift) & mask];
+    for (const Entry& entry : from) ++ends[kind_.DigitOf(entry, shift, digit)];
     std::uint32_t sum = 0;
     for (std::uint32_t& end : ends) sum += std::exchange(end, sum);
-    for (const Entry& entry : from) to[ends[(entry.first >> shift) & mask]++] = entry;
+    for (const Entry& entry : from) to[ends[kind_.DigitOf(entry, shift, digit)]++] = entry;
     return ends;
   }
 
@@ -229,7 +285,9 @@ class PickSorter {
     }
   }
 
-  const SortKeys& keys_;
+  const Kind& kind_;
+  const int bits_;
+  const int group_bits_;
 };
 
 // The rows of all batches, by partition.
@@ -246,6 +304,12 @@ class Rows {
       ForEachRun(b, [&](std::int64_t, std::int64_t) { ++runs; });
     }
     return runs * kShortRun <= rows;
+  }
+
+  [[nodiscard]] std::size_t Count() const {
+    std::size_t rows = 0;
+    for (const auto& batch : batches_) rows += static_cast<std::size_t>(batch->num_rows());
+    return rows;
   }
 
   [[nodiscard]] std::vector<std::vector<Run>> FindRuns() const {
@@ -314,16 +378,20 @@ OrderedRows WithoutShortSpans(std::vector<RowSpan> spans) {
   return ordered;
 }
 
-std::vector<OrderedRows> SortOneByOne(const Rows& rows, std::size_t partitions,
+template <typename Kind>
+std::vector<OrderedRows> SortOneByOne(const Rows& rows, std::size_t partitions, const Kind& kind,
                                       const SortKeys& keys) {
   std::vector<std::size_t> counts(partitions);
-  rows.ForEach([&](std::uint32_t partition, RowPick) { ++counts[partition]; });
-  std::vector<std::vector<PickSorter::Entry>> entries(partitions);
+  if (partitions == 1)
+    counts[0] = rows.Count();
+  else
+    rows.ForEach([&](std::uint32_t partition, RowPick) { ++counts[partition]; });
+  std::vector<std::vector<typename Kind::Entry>> entries(partitions);
   for (std::size_t p = 0; p < partitions; ++p) entries[p].reserve(counts[p]);
   rows.ForEach([&](std::uint32_t partition, RowPick row) {
-    entries[partition].push_back({.first = *keys.Of(row.batch, row.row), .row = row});
+    entries[partition].push_back(kind.Make(keys.Of(row.batch, row.row), row));
   });
-  const PickSorter sorter(keys);
+  const PickSorter<Kind> sorter(kind, keys);
   std::vector<OrderedRows> ordered;
   for (auto& of_partition : entries) {
     ordered.push_back({.spans = {}, .picks = sorter.Sort(of_partition)});
@@ -338,7 +406,11 @@ std::vector<OrderedRows> OrderRows(const Batches& batches, const PartitionIds& i
                                    const SortKeys* keys) {
   const Rows rows(batches, ids, keys);
   if (keys != nullptr && !rows.ComeInRuns()) {
-    return SortOneByOne(rows, ids.partitions.size(), *keys);
+    const std::size_t partitions = ids.partitions.size();
+    if (PackedRows::Fits(*keys, batches)) {
+      return SortOneByOne(rows, partitions, PackedRows(*keys, batches), *keys);
+    }
+    return SortOneByOne(rows, partitions, WideRows(*keys), *keys);
   }
   std::vector<OrderedRows> ordered;
   for (std::vector<Run>& runs : rows.FindRuns()) {
