@@ -1,7 +1,9 @@
 #include "writer/column_view.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <arrow/api.h>
@@ -11,12 +13,30 @@
 
 namespace signaldb {
 
+namespace {
+
+std::string ShortestDecimal(std::string_view big_endian) {
+  const std::optional<Int128> number = DecimalFromBytes(big_endian);
+  SIGNALDB_ASSERT(number.has_value());
+  return DecimalToBytes(*number);
+}
+
+}  // namespace
+
 bool ColumnView::IsNull(std::size_t batch, std::int64_t row) const {
   return arrays[batch]->IsNull(row);
 }
 
 bool ColumnView::HasNulls() const {
   return std::ranges::any_of(arrays, [](const auto& array) { return array->null_count() > 0; });
+}
+
+std::shared_ptr<arrow::DataType> ColumnView::OneType() const {
+  if (conformed || arrays.empty()) return nullptr;
+  const std::shared_ptr<arrow::DataType>& type = arrays[0]->type();
+  const bool one =
+      std::ranges::all_of(arrays, [&](const auto& array) { return array->type()->Equals(*type); });
+  return one ? type : nullptr;
 }
 
 Literal ColumnView::LiteralAt(std::size_t batch, std::int64_t row) const {
@@ -41,8 +61,7 @@ Literal ColumnView::LiteralAt(std::size_t batch, std::int64_t row) const {
     case Physical::kBytes:
       return Literal{std::string(leaf.Bytes(entry))};
     case Physical::kFixed:
-      if (decimal) return Literal{DecimalToBytes(*DecimalFromBytes(leaf.Bytes(entry)))};
-      return Literal{std::string(leaf.Bytes(entry))};
+      return Literal{decimal ? ShortestDecimal(leaf.Bytes(entry)) : std::string(leaf.Bytes(entry))};
   }
   std::unreachable();
 }
@@ -51,9 +70,10 @@ Result<ColumnView> ViewColumn(const Field& field, const Batches& batches) {
   ColumnView view;
   view.field = &field;
   for (const auto& batch : batches) {
-    std::shared_ptr<arrow::Array> array = batch->GetColumnByName(field.name);
-    if (array == nullptr) array = std::make_shared<arrow::NullArray>(batch->num_rows());
-    SIGNALDB_ASSIGN(array, Conform(field, field.name, std::move(array)));
+    std::shared_ptr<arrow::Array> found = batch->GetColumnByName(field.name);
+    if (found == nullptr) found = std::make_shared<arrow::NullArray>(batch->num_rows());
+    SIGNALDB_ASSIGN(std::shared_ptr<arrow::Array> array, Conform(field, field.name, found));
+    view.conformed |= array != found;
     view.values.push_back(array->type_id() == arrow::Type::NA ? LeafValues{}
                                                               : LeafValues::Of(field.type, *array));
     view.arrays.push_back(std::move(array));

@@ -11,6 +11,7 @@
 
 namespace arrow {
 class Array;
+class DataType;
 class RecordBatch;
 }  // namespace arrow
 
@@ -25,9 +26,13 @@ struct ColumnView {
   const Field* field = nullptr;
   std::vector<std::shared_ptr<arrow::Array>> arrays;
   std::vector<LeafValues> values;  ///< Of a column that is all null: nothing to look into.
+  bool conformed = false;          ///< Arrays differ from what the batches have.
 
   [[nodiscard]] bool IsNull(std::size_t batch, std::int64_t row) const;
   [[nodiscard]] bool HasNulls() const;
+  /// The Arrow type of the column, if it is one in all batches and values are looked at as they
+  /// came; else null.
+  [[nodiscard]] std::shared_ptr<arrow::DataType> OneType() const;
   /// The value of a row that is not null.
   [[nodiscard]] Literal LiteralAt(std::size_t batch, std::int64_t row) const;
 };

@@ -317,20 +317,25 @@ Result<std::shared_ptr<arrow::RecordBatch>> RowGatherer::Gather(
   if (rows.spans.size() == 1) {
     return batches_[rows.spans[0].batch]->Slice(rows.spans[0].start, rows.rows);
   }
-  return GatherColumns(rows);
+  return GatherColumns(rows, {});
 }
 
-Result<std::shared_ptr<arrow::RecordBatch>> RowGatherer::Gather(
-    std::span<const RowPick> picks) const {
+Result<std::shared_ptr<arrow::RecordBatch>> RowGatherer::Gather(std::span<const RowPick> picks,
+                                                                const KnownColumns& known) const {
   return GatherColumns(
-      {.spans = {}, .picks = picks, .rows = static_cast<std::int64_t>(picks.size())});
+      {.spans = {}, .picks = picks, .rows = static_cast<std::int64_t>(picks.size())}, known);
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> RowGatherer::GatherColumns(
-    const Selection& rows) const {
+    const Selection& rows, const KnownColumns& known) const {
   std::vector<ArrayDataPtr> columns;
-  for (const Node& node : columns_) {
-    SIGNALDB_ASSIGN(auto column, GatherNode(node, rows));
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    const auto found = known.find(schema_->field(static_cast<int>(i))->name());
+    if (found != known.end()) {
+      columns.push_back(found->second);
+      continue;
+    }
+    SIGNALDB_ASSIGN(auto column, GatherNode(columns_[i], rows));
     columns.push_back(std::move(column));
   }
   return arrow::RecordBatch::Make(schema_, rows.rows, std::move(columns));
@@ -403,19 +408,22 @@ Result<ArrayDataPtr> RowGatherer::GatherIndices(const Node& node, const Selectio
   SIGNALDB_ASSIGN(const Selection::Validity validity, rows.CopyValidity(node));
   SIGNALDB_ASSIGN(const BufferPtr values, Allocate(rows.rows * 4));
   auto* to = reinterpret_cast<std::int32_t*>(values->mutable_data());
-  const bool renumbered = std::ranges::any_of(
-      node.renumber, [](const std::vector<std::int32_t>& map) { return !map.empty(); });
-  if (renumbered) {
-    rows.ForEach([&](std::uint32_t batch, std::int64_t row) {
-      const std::vector<std::int32_t>& map = node.renumber[batch];
-      const std::int32_t from = AsOffsets(node.values[batch])[row];
+  const auto copy = [&](std::uint32_t batch, std::int64_t row, std::int64_t count) {
+    const std::int32_t* from = AsOffsets(node.values[batch]) + row;
+    const std::vector<std::int32_t>& map = node.renumber[batch];
+    if (map.empty()) {
+      std::memcpy(to, from, static_cast<std::size_t>(count) * 4);
+    } else {
       // What stands under a null is not defined and may be outside the dictionary.
-      const auto index = static_cast<std::uint32_t>(from);
-      *to++ = map.empty() ? from : index < map.size() ? map[index] : 0;
-    });
-  } else {
-    rows.CopyFixed<4>(node.values, values->mutable_data());
-  }
+      for (std::int64_t i = 0; i < count; ++i) {
+        const auto index = static_cast<std::uint32_t>(from[i]);
+        to[i] = index < map.size() ? map[index] : 0;
+      }
+    }
+    to += count;
+  };
+  for (const RowPick pick : rows.picks) copy(pick.batch, pick.row, 1);
+  for (const RowSpan& span : rows.spans) copy(span.batch, span.start, span.length);
   auto data = arrow::ArrayData::Make(node.type, rows.rows, {validity.bits, values}, validity.nulls);
   data->dictionary = node.dictionary;
   return data;
@@ -426,11 +434,15 @@ Result<ArrayDataPtr> RowGatherer::GatherText(const Node& node, const Selection& 
   SIGNALDB_ASSIGN(const BufferPtr new_offsets, Allocate((rows.rows + 1) * 4));
   auto* to = reinterpret_cast<std::int32_t*>(new_offsets->mutable_data());
   std::int64_t bytes = 0;
-  rows.ForEach([&](std::uint32_t batch, std::int64_t row) {
+  const auto place = [&](std::uint32_t batch, std::int64_t row, std::int64_t count) {
     const std::int32_t* offsets = AsOffsets(node.values[batch]) + row;
-    *to++ = static_cast<std::int32_t>(bytes);
-    bytes += offsets[1] - offsets[0];
-  });
+    const std::int64_t shift = bytes - offsets[0];
+    for (std::int64_t i = 0; i < count; ++i) to[i] = static_cast<std::int32_t>(offsets[i] + shift);
+    bytes += offsets[count] - offsets[0];
+    to += count;
+  };
+  for (const RowPick pick : rows.picks) place(pick.batch, pick.row, 1);
+  for (const RowSpan& span : rows.spans) place(span.batch, span.start, span.length);
   if (bytes > std::numeric_limits<std::int32_t>::max()) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("strings of one slice exceed 2 GiB, lower the rows of a slice bytes={}",

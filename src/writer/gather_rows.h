@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "signaldb/result.h"
@@ -33,6 +35,9 @@ struct RowPick {
   friend bool operator==(const RowPick&, const RowPick&) = default;
 };
 
+/// Columns of rows that are known without a look at the rows, as these have them.
+using KnownColumns = std::map<std::string, std::shared_ptr<arrow::ArrayData>>;
+
 /// Puts rows of many batches together, span by span, a few block copies a column, or row by row.
 /// Dictionaries are unified once, over all batches.
 ///
@@ -53,8 +58,9 @@ class RowGatherer {
   /// Errors: kInvalid (a column of strings would exceed 2 GiB: take fewer rows), kUnavailable.
   [[nodiscard]] Result<std::shared_ptr<arrow::RecordBatch>> Gather(
       std::span<const RowSpan> spans) const;
+  /// Columns in `known` are taken from there, by name.
   [[nodiscard]] Result<std::shared_ptr<arrow::RecordBatch>> Gather(
-      std::span<const RowPick> picks) const;
+      std::span<const RowPick> picks, const KnownColumns& known = {}) const;
 
  private:
   // A column, or a child of one, over all batches.
@@ -93,7 +99,7 @@ class RowGatherer {
   [[nodiscard]] static Status UnifyDictionaries(Node& node);
 
   [[nodiscard]] Result<std::shared_ptr<arrow::RecordBatch>> GatherColumns(
-      const Selection& rows) const;
+      const Selection& rows, const KnownColumns& known) const;
 
   using Gathered = Result<std::shared_ptr<arrow::ArrayData>>;
   [[nodiscard]] static Gathered GatherNode(const Node& node, const Selection& rows);

@@ -140,6 +140,11 @@ class PackedRows {
     return {.batch = static_cast<std::uint32_t>(low >> row_bits_),
             .row = static_cast<std::uint32_t>(low & Mask(row_bits_))};
   }
+  // The keys, in the same memory.
+  [[nodiscard]] std::vector<std::uint64_t> KeysOf(std::vector<Entry> entries) const {
+    for (Entry& entry : entries) entry >>= low_bits_;
+    return entries;
+  }
   // The lowest `digit` of the bits of the key above its lowest `shift`.
   [[nodiscard]] std::size_t DigitOf(Entry entry, int shift, int digit) const {
     return (entry >> (low_bits_ + shift)) & Mask(digit);
@@ -177,6 +182,8 @@ class WideRows {
 
   [[nodiscard]] static Entry Make(const std::uint64_t* key, RowPick row) { return {*key, row}; }
   [[nodiscard]] static RowPick RowOf(const Entry& entry) { return entry.row; }
+  // They are not worth their memory.
+  [[nodiscard]] static std::vector<std::uint64_t> KeysOf(const std::vector<Entry>&) { return {}; }
   [[nodiscard]] static std::size_t DigitOf(const Entry& entry, int shift, int digit) {
     return (entry.first >> shift) & ((std::uint64_t{1} << digit) - 1);
   }
@@ -366,7 +373,7 @@ OrderedRows WithoutShortSpans(std::vector<RowSpan> spans) {
   std::int64_t rows = 0;
   for (const RowSpan& span : spans) rows += span.length;
   if (spans.size() == 1 || std::cmp_less_equal(spans.size() * 3, rows)) {
-    return {.spans = std::move(spans), .picks = {}};
+    return {.spans = std::move(spans), .picks = {}, .first_words = {}};
   }
   OrderedRows ordered;
   ordered.picks.reserve(static_cast<std::size_t>(rows));
@@ -394,8 +401,10 @@ std::vector<OrderedRows> SortOneByOne(const Rows& rows, std::size_t partitions, 
   const PickSorter<Kind> sorter(kind, keys);
   std::vector<OrderedRows> ordered;
   for (auto& of_partition : entries) {
-    ordered.push_back({.spans = {}, .picks = sorter.Sort(of_partition)});
-    of_partition = {};
+    std::vector<RowPick> picks = sorter.Sort(of_partition);
+    ordered.push_back({.spans = {},
+                       .picks = std::move(picks),
+                       .first_words = kind.KeysOf(std::exchange(of_partition, {}))});
   }
   return ordered;
 }

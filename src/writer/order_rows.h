@@ -14,6 +14,8 @@ namespace signaldb {
 struct OrderedRows {
   std::vector<RowSpan> spans;
   std::vector<RowPick> picks;  ///< Instead of `spans`.
+  /// The first words of the keys of `picks`, if they are at hand.
+  std::vector<std::uint64_t> first_words;
 };
 
 /// The rows of each partition by their keys, rows with equal keys as they came; without `keys`, all

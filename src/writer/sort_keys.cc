@@ -13,6 +13,7 @@
 #include <arrow/api.h>
 #include <arrow/util/bit_util.h>
 
+#include "iceberg/arrow_error.h"
 #include "iceberg/data_file/leaf_values.h"
 
 namespace signaldb {
@@ -32,6 +33,9 @@ class KeyPart {
   [[nodiscard]] virtual int bits() const = 0;
   // Shifts the numbers of a batch into keys that stand `words` apart.
   virtual void ShiftInto(std::size_t batch, std::uint64_t* keys, std::size_t words) const = 0;
+  // The column, if its values are in these numbers, which stand in the first word above its lowest
+  // `shift` bits. Does not need this part any more.
+  [[nodiscard]] virtual std::optional<KeyColumn> Restorable(int shift) const = 0;
 
  protected:
   template <typename NumberOf>
@@ -50,6 +54,21 @@ class KeyPart {
 
 using KeyParts = std::vector<std::unique_ptr<const KeyPart>>;
 
+// Calls `value_of` with the number of `bits` bits above the lowest `shift` bits of each word, and
+// makes a column of what it gives.
+template <typename T, typename ValueOf>
+Result<std::shared_ptr<arrow::ArrayData>> RestoreColumn(
+    const std::shared_ptr<arrow::DataType>& type, std::span<const std::uint64_t> words, int shift,
+    int bits, ValueOf value_of) {
+  const auto rows = static_cast<std::int64_t>(words.size());
+  auto buffer = arrow::AllocateBuffer(rows * static_cast<std::int64_t>(sizeof(T)));
+  if (!buffer.ok()) return std::unexpected(ErrorFromArrow(buffer.status(), "restoring a column"));
+  auto* to = reinterpret_cast<T*>((*buffer)->mutable_data());
+  const std::uint64_t mask = bits == kWordBits ? ~std::uint64_t{0} : (std::uint64_t{1} << bits) - 1;
+  for (const std::uint64_t word : words) *to++ = value_of((word >> shift) & mask);
+  return arrow::ArrayData::Make(type, rows, {nullptr, buffer.MoveValueUnsafe()}, 0);
+}
+
 // Null or not: in front of the values of a column that has nulls, whose number is 0 then.
 class NullPart final : public KeyPart {
  public:
@@ -61,6 +80,7 @@ class NullPart final : public KeyPart {
       return view_->IsNull(batch, row) != nulls_first_ ? 1 : 0;
     });
   }
+  [[nodiscard]] std::optional<KeyColumn> Restorable(int) const override { return std::nullopt; }
 
  private:
   std::shared_ptr<const ColumnView> view_;
@@ -76,6 +96,9 @@ std::uint64_t OrderedBits(double value) {
 
 std::uint64_t OrderedBits(std::int64_t value) {
   return static_cast<std::uint64_t>(value) ^ kSignBit;
+}
+std::int64_t IntegerOf(std::uint64_t ordered) {
+  return static_cast<std::int64_t>(ordered ^ kSignBit);
 }
 
 // Calls `visit` with a function that gives the number of an entry, in the order of the column.
@@ -128,6 +151,25 @@ class NumberPart final : public KeyPart {
     });
   }
 
+  [[nodiscard]] std::optional<KeyColumn> Restorable(int shift) const override {
+    const auto type = view_->OneType();
+    if (type == nullptr || view_->HasNulls() || view_->field->type.id() == TypeId::kDecimal) {
+      return std::nullopt;
+    }
+    const auto restore = [&]<typename T>(T) {
+      return KeyColumn{
+          view_->field->name, [type, shift, width = bits(), least = least_, most = most_,
+                               up = ascending_](std::span<const std::uint64_t> words) {
+            return RestoreColumn<T>(type, words, shift, width, [&](std::uint64_t number) {
+              return static_cast<T>(IntegerOf(up ? least + number : most - number));
+            });
+          }};
+    };
+    if (view_->values[0].physical == Physical::kInt32) return restore(std::int32_t{});
+    if (view_->values[0].physical == Physical::kInt64) return restore(std::int64_t{});
+    return std::nullopt;
+  }
+
  private:
   void AddNulls(std::int64_t rows, std::uint64_t* keys, std::size_t words) const {
     ShiftAll(rows, keys, words, [](std::int64_t) { return std::uint64_t{0}; });
@@ -154,6 +196,7 @@ class NumberPart final : public KeyPart {
 };
 
 using Ranks = std::vector<std::uint32_t>;
+constexpr std::uint32_t kUnused = ~std::uint32_t{0};  // Of an entry that no row has.
 
 // Values numbered in their order, over all batches; what is looked up is the entry, or the row
 // where there is no dictionary.
@@ -175,6 +218,31 @@ class RankPart final : public KeyPart {
       if (nulls > 0 && array.IsNull(row)) return 0;
       return ranks[indices == nullptr ? row : indices[row]];
     });
+  }
+
+  // Where there is one dictionary.
+  [[nodiscard]] std::optional<KeyColumn> Restorable(int shift) const override {
+    const auto type = view_->OneType();
+    const bool one =
+        std::ranges::all_of(ranks_, [this](const auto& ranks) { return ranks == ranks_.front(); });
+    if (!one || type == nullptr || view_->HasNulls() || view_->values[0].indices == nullptr) {
+      return std::nullopt;
+    }
+    auto entry_of = std::make_shared<std::vector<std::int32_t>>(std::size_t{1} << bits_);
+    for (std::size_t entry = 0; entry < ranks_[0]->size(); ++entry) {
+      const std::uint32_t rank = (*ranks_[0])[entry];
+      if (rank != kUnused) (*entry_of)[rank] = static_cast<std::int32_t>(entry);
+    }
+    return KeyColumn{
+        view_->field->name,
+        [type, shift, width = bits_, entry_of, dictionary = view_->arrays[0]->data()->dictionary](
+            std::span<const std::uint64_t> words) -> Result<std::shared_ptr<arrow::ArrayData>> {
+          SIGNALDB_ASSIGN(auto column, RestoreColumn<std::int32_t>(
+                                           type, words, shift, width,
+                                           [&](std::uint64_t rank) { return (*entry_of)[rank]; }));
+          column->dictionary = dictionary;
+          return column;
+        }};
   }
 
  private:
@@ -245,15 +313,14 @@ class TextRanker {
       if (nulls > 0 && array.IsNull(row)) continue;
       const std::int64_t entry = values.EntryOf(row);
       std::uint32_t& rank = ranks[static_cast<std::size_t>(entry)];
-      if (rank == kUsed) continue;
+      if (rank != kUnused) continue;
       rank = kUsed;
       const std::string_view text = values.Bytes(entry);
       entries_.push_back({.prefix = PrefixOf(text), .text = text, .rank = &rank});
     }
   }
 
-  static constexpr std::uint32_t kUnused = 0;
-  static constexpr std::uint32_t kUsed = 1;
+  static constexpr std::uint32_t kUsed = kUnused - 1;  // Of one whose rank is not known yet.
 
   std::shared_ptr<const ColumnView> view_;
   const std::uint64_t sign_;
@@ -353,6 +420,19 @@ Status AddParts(const Field& field, const SortField& order, const Batches& batch
 // Parts that share a word, first to last.
 using Word = std::vector<const KeyPart*>;
 
+// Those columns that can be told from the first word.
+std::vector<KeyColumn> RestorableColumns(const Word& first, int first_bits) {
+  std::vector<KeyColumn> columns;
+  int shift = first_bits;
+  for (const KeyPart* part : first) {
+    shift -= part->bits();
+    if (auto column = part->Restorable(shift); column.has_value()) {
+      columns.push_back(*std::move(column));
+    }
+  }
+  return columns;
+}
+
 std::vector<Word> PackIntoWords(const KeyParts& parts, SortKeys& keys) {
   std::vector<Word> words(1);
   int used = 0;
@@ -411,6 +491,7 @@ Result<std::optional<SortKeys>> FindSortKeys(const Schema& schema, const SortOrd
   }
   SortKeys keys;
   const std::vector<Word> words = PackIntoWords(parts, keys);
+  keys.columns = RestorableColumns(words[0], keys.first_bits);
   for (std::size_t b = 0; b < batches.size(); ++b) {
     const auto rows = static_cast<std::size_t>(batches[b]->num_rows());
     std::vector<std::uint64_t>& numbers = keys.rows.emplace_back(rows * keys.words);

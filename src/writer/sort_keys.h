@@ -2,7 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "iceberg/schema/partition_spec.h"
@@ -10,7 +14,19 @@
 #include "signaldb/result.h"
 #include "writer/column_view.h"
 
+namespace arrow {
+class ArrayData;
+}
+
 namespace signaldb {
+
+/// A sort column whose values can be told from the keys, without a look at the rows.
+struct KeyColumn {
+  std::string name;
+  /// From first words of keys, one a row, the column as the batches have it.
+  /// Errors: kUnavailable (memory).
+  std::function<Result<std::shared_ptr<arrow::ArrayData>>(std::span<const std::uint64_t>)> restore;
+};
 
 /// Sort keys as numbers: rows compare by their words, first word first, unsigned.
 struct SortKeys {
@@ -20,6 +36,8 @@ struct SortKeys {
   /// leading columns, as far as they have few.
   int group_shift = 0;
   std::vector<std::vector<std::uint64_t>> rows;  ///< By batch: `words` numbers a row.
+  /// Those sort columns that the first word holds whole.
+  std::vector<KeyColumn> columns;
 
   [[nodiscard]] const std::uint64_t* Of(std::uint32_t batch, std::int64_t row) const {
     return rows[batch].data() + static_cast<std::size_t>(row) * words;

@@ -88,7 +88,7 @@ class Slicer {
     if (rows.picks.empty())
       CutSpans(partition, rows.spans);
     else
-      CutPicks(partition, rows.picks);
+      CutPicks(partition, rows);
     Close(partition);
   }
 
@@ -109,14 +109,17 @@ class Slicer {
     }
   }
 
-  void CutPicks(std::size_t partition, std::span<const RowPick> picks) {
-    while (!picks.empty()) {
-      auto count = std::min<std::size_t>(picks.size(), static_cast<std::size_t>(limits_.rows_max));
-      if (sizes_ != nullptr) count = FittingPicks(picks.first(count));
-      slice_.picks.assign(picks.begin(), picks.begin() + static_cast<std::ptrdiff_t>(count));
+  void CutPicks(std::size_t partition, const OrderedRows& rows) {
+    const std::span<const RowPick> picks(rows.picks);
+    const std::span<const std::uint64_t> first_words(rows.first_words);
+    for (std::size_t start = 0; start < picks.size();) {
+      auto count = std::min(picks.size() - start, static_cast<std::size_t>(limits_.rows_max));
+      if (sizes_ != nullptr) count = FittingPicks(picks.subspan(start, count));
+      slice_.picks = picks.subspan(start, count);
+      if (!first_words.empty()) slice_.first_words = first_words.subspan(start, count);
       slice_.rows = static_cast<std::int64_t>(count);
       Close(partition);
-      picks = picks.subspan(count);
+      start += count;
     }
   }
 
@@ -189,10 +192,10 @@ Result<SortedRows> SortedRows::Make(const TableMetadata& metadata,
                   FindSortKeys(schema, metadata.sort_order(), batches));
   if (keys.has_value()) sorted.row_order_ = RowOrder::kSorted;
   Slicer slicer(limits, bytes > limits.bytes_max ? &sizes : nullptr, sorted.slices_);
-  const std::vector<OrderedRows> ordered =
-      OrderRows(batches, ids, keys.has_value() ? &*keys : nullptr);
+  sorted.ordered_ = OrderRows(batches, ids, keys.has_value() ? &*keys : nullptr);
+  if (keys.has_value()) sorted.key_columns_ = std::move(keys->columns);
   keys.reset();
-  for (std::size_t p = 0; p < ordered.size(); ++p) slicer.Cut(p, ordered[p]);
+  for (std::size_t p = 0; p < sorted.ordered_.size(); ++p) slicer.Cut(p, sorted.ordered_[p]);
   if (bytes <= limits.bytes_max) {
     const double row_bytes = static_cast<double>(bytes) / static_cast<double>(rows);
     for (Slice& slice : sorted.slices_) {
@@ -201,7 +204,7 @@ Result<SortedRows> SortedRows::Make(const TableMetadata& metadata,
   }
   sorted.partitions_ = std::move(ids.partitions);
   const bool row_by_row = std::ranges::any_of(
-      ordered, [](const OrderedRows& of_partition) { return !of_partition.picks.empty(); });
+      sorted.ordered_, [](const OrderedRows& of_partition) { return !of_partition.picks.empty(); });
   if (row_by_row) {
     SIGNALDB_ASSIGN(batches, EncodeTexts(batches, batches[0]->schema()->field_names()));
   }
@@ -210,7 +213,14 @@ Result<SortedRows> SortedRows::Make(const TableMetadata& metadata,
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> SortedRows::Gather(const Slice& slice) const {
-  return slice.picks.empty() ? gatherer_.Gather(slice.spans) : gatherer_.Gather(slice.picks);
+  if (slice.picks.empty()) return gatherer_.Gather(slice.spans);
+  KnownColumns known;
+  if (!slice.first_words.empty()) {
+    for (const KeyColumn& column : key_columns_) {
+      SIGNALDB_ASSIGN(known[column.name], column.restore(slice.first_words));
+    }
+  }
+  return gatherer_.Gather(slice.picks, known);
 }
 
 }  // namespace signaldb

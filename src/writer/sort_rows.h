@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "iceberg/data_file/data_file_writer.h"
@@ -10,6 +11,8 @@
 #include "iceberg/schema/partition_spec.h"
 #include "signaldb/result.h"
 #include "writer/gather_rows.h"
+#include "writer/order_rows.h"
+#include "writer/sort_keys.h"
 
 namespace arrow {
 class RecordBatch;
@@ -30,8 +33,8 @@ struct SliceLimits {
 /// order. So runs are found and merged, and a slice is put together from spans of rows; where runs
 /// are short, row by row. Rows with equal keys keep the order in which they came.
 ///
-/// Lifetime: shares the batches. Threads: thread-safe (immutable after Make); slices may be
-/// gathered and encoded side by side.
+/// Lifetime: shares the batches; slices look into this. Threads: thread-safe (immutable after
+/// Make); slices may be gathered and encoded side by side.
 class SortedRows {
  public:
   struct Slice {
@@ -39,8 +42,12 @@ class SortedRows {
     std::int64_t rows = 0;
     std::int64_t bytes = 0;  ///< Of Arrow memory; shared out by rows if no slice is near the limit.
     std::vector<RowSpan> spans;
-    std::vector<RowPick> picks;  ///< Instead of `spans`, where these would be short.
+    std::span<const RowPick> picks;  ///< Instead of `spans`, where these would be short.
+    std::span<const std::uint64_t> first_words;  ///< Of the keys of `picks`, if at hand.
   };
+
+  SortedRows(SortedRows&&) = default;
+  SortedRows& operator=(SortedRows&&) = default;
 
   /// By the current schema, default spec and default sort order of `metadata`. `batches` have the
   /// same columns; each has its own dictionaries. Empty batches are welcome.
@@ -62,10 +69,14 @@ class SortedRows {
   [[nodiscard]] Result<std::shared_ptr<arrow::RecordBatch>> Gather(const Slice& slice) const;
 
  private:
+  SortedRows() = default;
+
   std::vector<PartitionValues> partitions_;
   std::vector<Slice> slices_;
   RowOrder row_order_ = RowOrder::kUnsorted;
   RowGatherer gatherer_;
+  std::vector<OrderedRows> ordered_;  // What slices look into.
+  std::vector<KeyColumn> key_columns_;
 };
 
 }  // namespace signaldb
