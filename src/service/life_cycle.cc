@@ -247,8 +247,8 @@ Status Service::CompareLogWithTables() {
 
 Status Service::RememberEntries() {
   if (configuration_.values.flight.listen.empty()) return {};
-  // From the very first record that is left: what is in the tables already may come again too.
-  // Hence before anything is trimmed.
+  // From the very first record that is left: of what is in the tables already some may be there,
+  // and come again too. Hence before anything is trimmed.
   return parts_->log->Replay(
       1, [&](Position, std::string_view header_bytes, std::span<const std::byte> body) -> Status {
         const Result<LogEntryHeader> header = DecodeLogEntryHeader(header_bytes);

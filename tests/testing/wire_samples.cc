@@ -418,7 +418,7 @@ void AddRows(Signal signal, pbf_reader scope, Surroundings around, std::vector<s
 
 }  // namespace
 
-std::string MakeWireStream(Signal signal, const OtlpSampleOptions& options) {
+std::string MakeWireStream(Signal signal, const OtlpSampleOptions& options, WireBodies bodies) {
   const std::string otlp = MakeOtlpRequest(signal, options);
   std::vector<std::string> rows;
   for (pbf_reader request(otlp); request.next(1);) {
@@ -432,9 +432,10 @@ std::string MakeWireStream(Signal signal, const OtlpSampleOptions& options) {
     }
   }
   const auto schema = WireSchema(signal);
-  auto compressed = arrow::ipc::IpcWriteOptions::Defaults();
-  compressed.codec = arrow::util::Codec::Create(arrow::Compression::LZ4_FRAME).ValueOrDie();
-  return IpcStream(schema, {WireBatch(schema, Array(rows))}, compressed);
+  auto written = arrow::ipc::IpcWriteOptions::Defaults();
+  if (bodies == WireBodies::kLz4)
+    written.codec = arrow::util::Codec::Create(arrow::Compression::LZ4_FRAME).ValueOrDie();
+  return IpcStream(schema, {WireBatch(schema, Array(rows))}, written);
 }
 
 std::vector<std::string> FlightMessages(std::string_view stream, std::string_view metadata) {
@@ -446,7 +447,7 @@ std::vector<std::string> FlightMessages(std::string_view stream, std::string_vie
     protozero::pbf_writer out(bytes);
     const std::string_view header(*message->metadata());
     out.add_bytes(2, header.data(), header.size());
-    if (messages.empty()) out.add_bytes(3, metadata.data(), metadata.size());
+    if (messages.empty() && !metadata.empty()) out.add_bytes(3, metadata.data(), metadata.size());
     const auto body = message->body();
     const std::string_view buffers = body == nullptr ? std::string_view() : std::string_view(*body);
     out.add_bytes(1000, buffers.data(), buffers.size());
