@@ -19,9 +19,9 @@ using ArrayPtr = std::shared_ptr<arrow::Array>;
 using arrow::TimeUnit;
 using Id = arrow::Type::type;
 
-std::unexpected<Error> Misfit(const Field& field, const std::string& why) {
+std::unexpected<Error> Misfit(const Field& field, const std::string& path, const std::string& why) {
   return Fail(ErrorKind::kInvalid,
-              fmt::format("the batch does not fit the table: {} column={} want={}", why, field.name,
+              fmt::format("the batch does not fit the table: {} column={} want={}", why, path,
                           field.type.ToText()));
 }
 
@@ -60,9 +60,7 @@ bool IsTimeWithin(const arrow::DataType& type) {
 }
 
 bool IsDecimalWithin(const Type& want, const arrow::DataType& type) {
-  if (type.id() != Id::DECIMAL32 && type.id() != Id::DECIMAL64 && type.id() != Id::DECIMAL128) {
-    return false;
-  }
+  if (!arrow::is_decimal(type.id())) return false;
   const auto& decimal = static_cast<const arrow::DecimalType&>(type);
   return decimal.scale() == want.scale() && decimal.precision() <= want.precision();
 }
@@ -126,7 +124,7 @@ Result<ArrayPtr> CastColumn(const Field& field, const ArrayPtr& column,
     return Fail(ErrorKind::kUnavailable,
                 fmt::format("no memory to convert a column column={}", field.name));
   }
-  return Misfit(field, cast.status().message());
+  return Misfit(field, field.name, cast.status().message());
 }
 
 // dictionary<int32, utf8> is what the encoder wants; it is one type for strings of any origin.
@@ -136,49 +134,139 @@ bool IsPassedOn(const Field& field, const arrow::DataType& type) {
   return dictionary.index_type()->id() == Id::INT32 && dictionary.value_type()->id() == Id::STRING;
 }
 
-Result<ArrayPtr> FitPrimitive(const Field& field, ArrayPtr column) {
-  if (column->type_id() == Id::EXTENSION) {
-    column = static_cast<const arrow::ExtensionArray&>(*column).storage();
+using TypeResult = Result<std::shared_ptr<arrow::DataType>>;
+
+TypeResult FittedType(const Field& field, const std::string& path,
+                      const std::shared_ptr<arrow::DataType>& have);
+
+TypeResult FittedPrimitive(const Field& field, const std::string& path,
+                           const std::shared_ptr<arrow::DataType>& have) {
+  if (IsPassedOn(field, *have)) return have;
+  const arrow::DataType* type = have.get();
+  if (type->id() == Id::EXTENSION) {
+    type = static_cast<const arrow::ExtensionType&>(*type).storage_type().get();
   }
-  if (IsPassedOn(field, *column->type())) return column;
-  if (column->type_id() == Id::DICTIONARY) {
-    const auto& dictionary = static_cast<const arrow::DictionaryType&>(*column->type());
-    if (TargetType(field.type, *dictionary.value_type()) != nullptr) {
-      SIGNALDB_ASSIGN(column, CastColumn(field, column, dictionary.value_type()));
-    }
+  if (type->id() == Id::DICTIONARY) {
+    type = static_cast<const arrow::DictionaryType&>(*type).value_type().get();
   }
-  const std::shared_ptr<arrow::DataType> target = TargetType(field.type, *column->type());
-  if (target == nullptr) {
-    return Misfit(field, fmt::format("a type that cannot become the table's without loss have={}",
-                                     column->type()->ToString()));
-  }
-  return CastColumn(field, column, target);
+  std::shared_ptr<arrow::DataType> target = TargetType(field.type, *type);
+  // The same object where nothing changes, so that nothing around it is made anew either.
+  if (target != nullptr) return target->Equals(*have) ? have : target;
+  return Misfit(
+      field, path,
+      fmt::format("a type that cannot become the table's without loss have={}", have->ToString()));
 }
 
-bool IsSameNesting(const Type& want, const arrow::DataType& have) {
-  switch (want.id()) {
-    case TypeId::kStruct:
-      return have.id() == Id::STRUCT;
-    case TypeId::kList:
-      return have.id() == Id::LIST;
-    case TypeId::kMap:
-      return have.id() == Id::MAP;
-    default:
-      return false;
+// Fields are found by name, as columns are: one without a place to go to would be lost without a
+// word.
+TypeResult FittedStruct(const Field& field, const std::string& path,
+                        const std::shared_ptr<arrow::DataType>& have) {
+  std::set<std::string_view> seen;
+  arrow::FieldVector children = have->fields();
+  bool changed = false;
+  for (auto& child : children) {
+    const std::string name = path + "." + child->name();
+    if (!seen.insert(child->name()).second) {
+      return Fail(ErrorKind::kInvalid, fmt::format("the batch has a column twice column={}", name));
+    }
+    const auto& known = field.type.fields();
+    const auto into = std::ranges::find(known, child->name(), &Field::name);
+    if (into == known.end()) {
+      return Fail(ErrorKind::kInvalid,
+                  fmt::format("the batch has a column that the table has not; leave it out or add "
+                              "it to the table column={}",
+                              name));
+    }
+    SIGNALDB_ASSIGN(auto type, FittedType(*into, name, child->type()));
+    if (type == child->type()) continue;
+    changed = true;
+    child = child->WithType(std::move(type));
   }
+  return changed ? arrow::struct_(std::move(children)) : have;
+}
+
+// Not views: Arrow 26 makes broken arrays of those that have nulls.
+bool IsList(Id id) { return id == Id::LIST || id == Id::LARGE_LIST || id == Id::FIXED_SIZE_LIST; }
+
+// The Arrow type that a column is brought to, at any depth.
+TypeResult FittedType(const Field& field, const std::string& path,
+                      const std::shared_ptr<arrow::DataType>& have) {
+  if (have->id() == Id::NA) return have;
+  if (field.type.is_primitive()) return FittedPrimitive(field, path, have);
+  const auto& inner = field.type.fields();
+  if (field.type.id() == TypeId::kStruct && have->id() == Id::STRUCT) {
+    return FittedStruct(field, path, have);
+  }
+  if (field.type.id() == TypeId::kList && IsList(have->id())) {
+    SIGNALDB_ASSIGN(auto type, FittedType(inner[0], path + ".element", have->field(0)->type()));
+    if (have->id() == Id::LIST && type == have->field(0)->type()) return have;
+    return arrow::list(have->field(0)->WithType(std::move(type)));
+  }
+  if (field.type.id() == TypeId::kMap && have->id() == Id::MAP) {
+    const auto& map = static_cast<const arrow::MapType&>(*have);
+    SIGNALDB_ASSIGN(auto key, FittedType(inner[0], path + ".key", map.key_type()));
+    SIGNALDB_ASSIGN(auto value, FittedType(inner[1], path + ".value", map.item_type()));
+    if (key == map.key_type() && value == map.item_type()) return have;
+    return std::make_shared<arrow::MapType>(map.key_field()->WithType(std::move(key)),
+                                            map.item_field()->WithType(std::move(value)));
+  }
+  return Misfit(field, path, fmt::format("another type have={}", have->ToString()));
 }
 
 Result<ArrayPtr> FitColumn(const Field& field, ArrayPtr column, std::int64_t rows) {
   if (column == nullptr || column->type_id() == Id::NA) {
-    if (field.required) return Misfit(field, "a required column is missing or null");
+    if (field.required) return Misfit(field, field.name, "a required column is missing or null");
     return std::make_shared<arrow::NullArray>(rows);
   }
   if (field.required && column->null_count() > 0) {
-    return Misfit(field, fmt::format("a required column has nulls nulls={}", column->null_count()));
+    return Misfit(field, field.name,
+                  fmt::format("a required column has nulls nulls={}", column->null_count()));
   }
-  if (field.type.is_primitive()) return FitPrimitive(field, std::move(column));
-  if (IsSameNesting(field.type, *column->type())) return column;
-  return Misfit(field, fmt::format("another type have={}", column->type()->ToString()));
+  SIGNALDB_ASSIGN(const auto type, FittedType(field, field.name, column->type()));
+  if (column->type_id() == Id::EXTENSION) {
+    column = static_cast<const arrow::ExtensionArray&>(*column).storage();
+  }
+  if (column->type_id() == Id::DICTIONARY && type->id() != Id::DICTIONARY) {
+    const auto& dictionary = static_cast<const arrow::DictionaryType&>(*column->type());
+    SIGNALDB_ASSIGN(column, CastColumn(field, column, dictionary.value_type()));
+  }
+  return CastColumn(field, column, type);
+}
+
+// Of the values that rows of `array` have; other programs cannot read a file with any other text.
+arrow::Status ValidateTexts(const arrow::Array& array, std::string& path) {
+  const std::size_t depth = path.size();
+  switch (array.type_id()) {
+    case Id::STRING:
+      return static_cast<const arrow::StringArray&>(array).ValidateUTF8();
+    case Id::DICTIONARY:
+      // Once for each value, however many rows have it.
+      return ValidateTexts(*static_cast<const arrow::DictionaryArray&>(array).dictionary(), path);
+    case Id::STRUCT:
+      for (int i = 0; i < array.num_fields(); ++i) {
+        path += "." + array.type()->field(i)->name();
+        ARROW_RETURN_NOT_OK(
+            ValidateTexts(*static_cast<const arrow::StructArray&>(array).field(i), path));
+        path.resize(depth);
+      }
+      return arrow::Status::OK();
+    case Id::LIST:
+    case Id::MAP: {
+      const auto& list = static_cast<const arrow::ListArray&>(array);
+      const std::int64_t first = list.value_offset(0);
+      const auto values = list.values()->Slice(first, list.value_offset(list.length()) - first);
+      if (array.type_id() == Id::LIST) {
+        path += ".element";
+        ARROW_RETURN_NOT_OK(ValidateTexts(*values, path));
+      } else {
+        ARROW_RETURN_NOT_OK(ValidateTexts(*values, path));
+      }
+      path.resize(depth);
+      return arrow::Status::OK();
+    }
+    default:
+      return arrow::Status::OK();
+  }
 }
 
 Status CheckNames(const Schema& schema, const arrow::Schema& batch) {
@@ -213,6 +301,19 @@ Result<std::shared_ptr<arrow::RecordBatch>> FitBatch(
   }
   return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), batch->num_rows(),
                                   std::move(columns));
+}
+
+Status CheckTexts(const arrow::RecordBatch& fitted) {
+  for (int i = 0; i < fitted.num_columns(); ++i) {
+    std::string path = fitted.column_name(i);
+    const arrow::Status valid = ValidateTexts(*fitted.column(i), path);
+    if (valid.ok()) continue;
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("a text is not UTF-8; other programs could not read the file, use a "
+                            "binary column for other bytes column={}",
+                            path));
+  }
+  return {};
 }
 
 std::vector<std::vector<std::shared_ptr<arrow::RecordBatch>>> GroupByEncoding(

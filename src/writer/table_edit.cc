@@ -133,6 +133,7 @@ class TableEditor::Edit {
   [[nodiscard]] Status Add(Batches batches) {
     for (auto& batch : batches) {
       SIGNALDB_ASSIGN(batch, FitBatch(base_.metadata->schema(), batch));
+      SIGNALDB_TRY(CheckTexts(*batch));
       report_.rows_added += batch->num_rows();
     }
     std::erase_if(batches, [](const auto& batch) { return batch->num_rows() == 0; });

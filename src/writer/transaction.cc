@@ -159,6 +159,7 @@ Status Transaction::Write(const TableIdentifier& table,
   std::int64_t bytes = 0;
   for (auto& batch : batches) {
     SIGNALDB_ASSIGN(batch, FitBatch(loaded.metadata->schema(), batch));
+    SIGNALDB_TRY(CheckTexts(*batch));
     rows += batch->num_rows();
     bytes += arrow::util::TotalBufferSize(*batch);
   }

@@ -141,6 +141,12 @@ class FromArrow {
         return ConvertType(*extension.storage_type(), path);
       }
       case arrow::Type::STRUCT: {
+        if (type.num_fields() == 0) {
+          return Fail(ErrorKind::kInvalid,
+                      fmt::format("a struct without fields cannot be stored, leave the column out "
+                                  "column={}",
+                                  path));
+        }
         std::vector<Field> fields;
         for (const auto& child : type.fields()) {
           SIGNALDB_ASSIGN(Field field, Convert(*child, Join(path, child->name())));
@@ -150,9 +156,7 @@ class FromArrow {
       }
       case arrow::Type::LIST:
       case arrow::Type::LARGE_LIST:
-      case arrow::Type::FIXED_SIZE_LIST:
-      case arrow::Type::LIST_VIEW:
-      case arrow::Type::LARGE_LIST_VIEW: {
+      case arrow::Type::FIXED_SIZE_LIST: {
         SIGNALDB_ASSIGN(const Field element, Convert(*type.field(0), Join(path, "element")));
         return Type::List(element.id, element.type, element.required);
       }

@@ -45,6 +45,7 @@ struct FittingCase {
 
 std::vector<FittingCase> FittingCases() {
   const Type decimal = Type::Decimal(9, 2);
+  const Type list = Type::List(2, Type(TypeId::kLong), false);
   const auto text_codes = arrow::dictionary(arrow::int32(), arrow::utf8());
   return {
       {"BooleanStays", Type(TypeId::kBoolean), arrow::boolean(), arrow::boolean(), "[true, null]"},
@@ -93,6 +94,15 @@ std::vector<FittingCase> FittingCases() {
       {"NullsStayOfNoType", Type(TypeId::kLong), arrow::null(), arrow::null(), "[null, null]"},
       {"ListForAList", Type::List(2, Type(TypeId::kLong), false), arrow::list(arrow::int64()),
        arrow::list(arrow::int64()), "[[1], null, []]"},
+      {"LargeListForAList", list, arrow::large_list(arrow::int64()), arrow::list(arrow::int64()),
+       "[[1], null, []]"},
+      {"FixedListForAList", list, arrow::fixed_size_list(arrow::int64(), 2),
+       arrow::list(arrow::int64()), "[[1, 2], null]"},
+      {"ListViewForAList", list, arrow::list_view(arrow::int64()), nullptr, "[[1], null, []]"},
+      {"ListOfSmallNumbers", list, arrow::large_list(arrow::uint8()), arrow::list(arrow::int64()),
+       "[[1], null, [255]]"},
+      {"TooLargeDecimalForAList", list, arrow::list(arrow::decimal128(5, 0)), nullptr, "[[]]"},
+      {"Decimal256", decimal, arrow::decimal256(9, 2), arrow::decimal128(9, 2), R"(["-1.25"])"},
       {"NumberForAList", Type::List(2, Type(TypeId::kLong), false), arrow::int64(), nullptr, "[1]"},
   };
 }
@@ -190,6 +200,78 @@ TEST(FitBatch, GroupsBatchesWhoseColumnsHaveOneEncoding) {
   for (const auto& group : groups) sizes.push_back(group.size());
   EXPECT_THAT(sizes, ::testing::ElementsAre(2, 3, 1));
   EXPECT_THAT(GroupByEncoding({}), ::testing::IsEmpty());
+}
+
+// A struct of x and y, alone, in a list and in a map.
+std::vector<Type> NestingsOfXAndY() {
+  const Type both =
+      Type::Struct({{.id = 11, .name = "x", .required = false, .type = Type(TypeId::kLong)},
+                    {.id = 12, .name = "y", .required = false, .type = Type(TypeId::kString)}});
+  return {both, Type::List(2, both, false), Type::Map(2, Type(TypeId::kString), 3, both, false)};
+}
+
+std::vector<DataType> NestingsOf(const arrow::FieldVector& fields) {
+  const DataType both = arrow::struct_(fields);
+  return {both, arrow::list(both), arrow::map(arrow::utf8(), both)};
+}
+
+TEST(FitBatch, RefusesFieldsOfStructsThatWouldBeLostByTheirPath) {
+  const std::vector<std::string> prefixes = {"x.", "x.element.", "x.value."};
+  for (std::size_t i = 0; i < prefixes.size(); ++i) {
+    for (const std::string name : {"z", "X", "q"}) {
+      const auto fields = {arrow::field("x", arrow::int64()), arrow::field(name, arrow::int64())};
+      EXPECT_THAT(FitBatch(OneColumn(NestingsOfXAndY()[i]), BatchOf(NestingsOf(fields)[i], "[]")),
+                  IsErrorSaying(ErrorKind::kInvalid,
+                                "the table has not; leave it out or add it to the "
+                                "table column=" +
+                                    prefixes[i] + name));
+    }
+    const auto twice = {arrow::field("x", arrow::int64()), arrow::field("x", arrow::int64())};
+    EXPECT_THAT(FitBatch(OneColumn(NestingsOfXAndY()[i]), BatchOf(NestingsOf(twice)[i], "[]")),
+                IsErrorSaying(ErrorKind::kInvalid, "a column twice column=" + prefixes[i] + "x"));
+  }
+}
+
+TEST(FitBatch, WidensFieldsOfStructsAndLeavesOthersOut) {
+  const auto fitted = FitBatch(OneColumn(NestingsOfXAndY()[1]),
+                               BatchOf(NestingsOf({arrow::field("x", arrow::uint16())})[1],
+                                       R"([[{"x": 65535}, null], null])"));
+  ASSERT_THAT(fitted, IsOk());
+  const auto want = arrow::json::ArrayFromJSONString(
+      NestingsOf({arrow::field("x", arrow::int64())})[1], R"([[{"x": 65535}, null], null])");
+  EXPECT_TRUE((*fitted)->column(0)->Equals(**want)) << (*fitted)->column(0)->ToString();
+}
+
+std::shared_ptr<arrow::Array> TextsWith(const std::string& last) {
+  arrow::StringBuilder texts;
+  EXPECT_TRUE(texts
+                  .AppendValues({"plain",
+                                 "gr\xc3\xbc\xc3\x9f"
+                                 "e"})
+                  .ok());
+  EXPECT_TRUE(texts.AppendNull().ok());
+  EXPECT_TRUE(texts.Append(last).ok());
+  return texts.Finish().ValueOrDie();
+}
+
+TEST(CheckTexts, NamesTheColumnWhoseTextIsNotUtf8) {
+  const auto check = [](const std::shared_ptr<arrow::Array>& column) {
+    return CheckTexts(*arrow::RecordBatch::Make(arrow::schema({arrow::field("x", column->type())}),
+                                                column->length(), {column}));
+  };
+  const auto bad = TextsWith("\xff\xfe");
+  EXPECT_THAT(check(TextsWith("fine")), IsOk());
+  EXPECT_THAT(check(bad), IsErrorSaying(ErrorKind::kInvalid, "not UTF-8"));
+  EXPECT_THAT(check(bad->Slice(0, 3)), IsOk());
+  const auto codes = arrow::json::ArrayFromJSONString(arrow::int32(), "[0]").ValueOrDie();
+  const auto coded = arrow::DictionaryArray::FromArrays(codes, bad);
+  EXPECT_THAT(check(*coded), IsErrorSaying(ErrorKind::kInvalid, "column=x"));
+  const auto both = arrow::StructArray::Make({bad}, std::vector<std::string>{"s"}).ValueOrDie();
+  EXPECT_THAT(check(both), IsErrorSaying(ErrorKind::kInvalid, "column=x.s"));
+  const auto offsets = arrow::json::ArrayFromJSONString(arrow::int32(), "[0, 3, 4]").ValueOrDie();
+  const auto lists = arrow::ListArray::FromArrays(*offsets, *both).ValueOrDie();
+  EXPECT_THAT(check(lists), IsErrorSaying(ErrorKind::kInvalid, "column=x.element.s"));
+  EXPECT_THAT(check(lists->Slice(0, 1)), IsOk());
 }
 
 TEST(FitBatch, TakesABatchWithoutRows) {
