@@ -18,6 +18,16 @@ std::chrono::milliseconds ReadTtl(const BatchOptimizationConfig& batch) {
   return std::chrono::seconds(batch.catalog_cache_ttl_seconds);
 }
 
+/// A table may change between the look at its columns and the commit; more often is no chance.
+constexpr int kWritesOfABatchMax = 3;
+
+/// Which table, and which of its schemas, the writer saw last.
+std::pair<std::string, std::int32_t> ColumnsSeen(const IcebergTableWriter::Parts& parts) {
+  const std::optional<LoadedTable> seen = parts.cache->LastSeen(parts.table);
+  if (!seen.has_value()) return {};
+  return {seen->metadata->table_uuid, seen->metadata->current_schema_id};
+}
+
 std::unexpected<Error> NotWhileActive(std::string_view what, const std::string& id) {
   return Fail(ErrorKind::kInvalid,
               fmt::format("{} cannot change while a transaction is active; end it first "
@@ -104,15 +114,23 @@ Status IcebergTableWriter::WriteBatches(
     }
     return written;
   }
-  std::unique_ptr<Transaction> own = parts_->NewTransaction();
-  if (Status written = parts_->WriteInto(*own, batches); !written.has_value()) {
-    if (own->state() == Transaction::State::kOpen) SIGNALDB_TRY(own->Rollback("write failed"));
-    return written;
+  for (int writes = 1;; ++writes) {
+    std::unique_ptr<Transaction> own = parts_->NewTransaction();
+    if (Status written = parts_->WriteInto(*own, batches); !written.has_value()) {
+      if (own->state() == Transaction::State::kOpen) SIGNALDB_TRY(own->Rollback("write failed"));
+      return written;
+    }
+    const auto written_for = ColumnsSeen(*parts_);
+    const Result<CommitReport> report = own->Commit({});
+    if (report.has_value()) return {};
+    if (own->state() == Transaction::State::kInDoubt) parts_->transaction = std::move(own);
+    // Somebody changed the table since it was looked at: the rows are laid out for what it is now.
+    if (report.error().kind == ErrorKind::kInvalid && writes < kWritesOfABatchMax &&
+        ColumnsSeen(*parts_) != written_for) {
+      continue;
+    }
+    return std::unexpected(report.error());
   }
-  const Result<CommitReport> report = own->Commit({});
-  if (report.has_value()) return {};
-  if (own->state() == Transaction::State::kInDoubt) parts_->transaction = std::move(own);
-  return std::unexpected(report.error());
 }
 
 Result<std::string> IcebergTableWriter::BeginTransaction() {

@@ -54,6 +54,17 @@ std::string_view ToString(Transaction::State state) {
   return "";
 }
 
+/// Brings the batches to the table's columns; unchanged on error.
+Status FitTo(const LoadedTable& table, std::vector<std::shared_ptr<arrow::RecordBatch>>& batches) {
+  std::vector<std::shared_ptr<arrow::RecordBatch>> fitted;
+  for (const auto& batch : batches) {
+    SIGNALDB_ASSIGN(fitted.emplace_back(), FitBatch(table.metadata->schema(), batch));
+    SIGNALDB_TRY(CheckTexts(*fitted.back()));
+  }
+  batches = std::move(fitted);
+  return {};
+}
+
 }  // namespace
 
 Transaction::Transaction(const Collaborators& with, std::chrono::milliseconds timeout)
@@ -122,9 +133,20 @@ Status Transaction::CheckOpen(std::string_view doing) {
                           id_, Seconds(age), Seconds(timeout_)));
 }
 
-Result<LoadedTable> Transaction::TableFor(const TableIdentifier& table) {
-  if (const auto share = shares_.find(table); share != shares_.end()) return share->second.table;
-  return with_.committer.LoadForReading(table);
+Result<LoadedTable> Transaction::FitAll(const TableIdentifier& table, Batches& batches) {
+  const auto share = shares_.find(table);
+  const bool begun = share != shares_.end();
+  const auto seen =
+      begun ? Result<LoadedTable>(share->second.table) : with_.committer.LoadForReading(table);
+  if (!seen.has_value()) return seen;
+  Status fitted = FitTo(*seen, batches);
+  if (fitted.has_value()) return seen;
+  // What was seen a while ago is not enough to refuse a batch by.
+  if (begun || fitted.error().kind != ErrorKind::kInvalid) return std::unexpected(fitted.error());
+  SIGNALDB_ASSIGN(const LoadedTable now, with_.committer.Load(table));
+  if (now.metadata_location == seen->metadata_location) return std::unexpected(fitted.error());
+  SIGNALDB_TRY(FitTo(now, batches));
+  return now;
 }
 
 Result<std::vector<DataFile>> Transaction::WriteFitted(
@@ -154,12 +176,10 @@ Status Transaction::Write(const TableIdentifier& table,
                           std::vector<std::shared_ptr<arrow::RecordBatch>> batches,
                           const FileOptions& options) {
   SIGNALDB_TRY(CheckOpen("take rows"));
-  SIGNALDB_ASSIGN(const LoadedTable loaded, TableFor(table));
+  SIGNALDB_ASSIGN(const LoadedTable loaded, FitAll(table, batches));
   std::int64_t rows = 0;
   std::int64_t bytes = 0;
-  for (auto& batch : batches) {
-    SIGNALDB_ASSIGN(batch, FitBatch(loaded.metadata->schema(), batch));
-    SIGNALDB_TRY(CheckTexts(*batch));
+  for (const auto& batch : batches) {
     rows += batch->num_rows();
     bytes += arrow::util::TotalBufferSize(*batch);
   }

@@ -65,7 +65,8 @@ class Transaction {
   [[nodiscard]] State state() const { return state_; }
 
   /// Writes the rows of `batches` as data files for `table`: all of them, or nothing. The table is
-  /// looked up once a transaction, and every later batch is written for that version of it.
+  /// looked up once a transaction, and every later batch is written for that version of it; should
+  /// its columns have moved when it is committed, the commit refuses.
   ///
   /// Errors: kInvalid (a batch that does not fit: names the column; the transaction is not open),
   /// kNotFound (no such table), kCancelled (timed out: rolled back), kUnavailable, kCorrupt. After
@@ -87,6 +88,7 @@ class Transaction {
   [[nodiscard]] Status Rollback(std::string_view cause);
 
  private:
+  using Batches = std::vector<std::shared_ptr<arrow::RecordBatch>>;
   struct Share {
     LoadedTable table;
     std::vector<DataFile> files;
@@ -94,7 +96,8 @@ class Transaction {
   };
 
   [[nodiscard]] Status CheckOpen(std::string_view doing);
-  [[nodiscard]] Result<LoadedTable> TableFor(const TableIdentifier& table);
+  /// Brings the batches to the columns of the table, which is returned.
+  [[nodiscard]] Result<LoadedTable> FitAll(const TableIdentifier& table, Batches& batches);
   [[nodiscard]] Result<std::vector<DataFile>> WriteFitted(
       const LoadedTable& table, std::vector<std::shared_ptr<arrow::RecordBatch>> fitted,
       const FileOptions& options);

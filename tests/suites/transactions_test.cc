@@ -177,6 +177,103 @@ TEST(Transactions, OutsideOneEveryBatchIsATransaction) {
   EXPECT_EQ(world.Snapshots(), 2);
 }
 
+// What another program does to the table's columns, which the writer has seen before.
+void ChangeColumns(WriterWorld& world, const std::function<void(std::vector<Field>&)>& change) {
+  const TableIdentifier table{.levels = {"acme", "prod"}, .name = "events"};
+  const std::string before = world.store->real_catalog.MetadataLocation(table).value_or("");
+  TableMetadata metadata = world.Current();
+  auto schema = std::make_shared<Schema>(metadata.schema());
+  ++schema->schema_id;
+  change(schema->fields);
+  metadata.last_column_id = std::max(metadata.last_column_id, schema->HighestId());
+  metadata.current_schema_id = schema->schema_id;
+  metadata.schemas.push_back(schema);
+  const std::string after = before + ".foreign.metadata.json";
+  ASSERT_THAT(WriteFile(world.store->real_io, after, SerializeTableMetadata(metadata)), IsOk());
+  const PointerUpdate update{.table = table, .expected = before, .next = after};
+  ASSERT_THAT(world.store->real_catalog.Commit({&update, 1}), IsOk());
+}
+
+void ReplaceBody(std::vector<Field>& fields) {
+  fields[1].name = "old";
+  fields.push_back({.id = 3, .name = "body", .type = Type(TypeId::kString)});
+}
+void DropBody(std::vector<Field>& fields) { fields.pop_back(); }
+void DropAndAddBody(std::vector<Field>& fields) { fields[1].id = 3; }
+void NarrowId(std::vector<Field>& fields) { fields[0].type = Type(TypeId::kInt); }
+
+TEST(Transactions, ABatchIsLaidOutAgainForATableThatAnotherProgramChanged) {
+  for (const auto change : {ReplaceBody, DropAndAddBody}) {
+    WriterWorld world;
+    const auto writer = world.OpenWriter();
+    ASSERT_THAT(writer->WriteBatch(EventBatch(0, 1)), IsOk());
+    ChangeColumns(world, change);
+    EXPECT_THAT(writer->WriteBatch(EventBatch(1, 1)), IsOk());
+    EXPECT_EQ(world.Read(), (Rows{{0, "null"}, {1, "b1"}}));
+    EXPECT_THAT(world.DataFiles(), SizeIs(2)) << "the first try leaves no file";
+  }
+}
+
+TEST(Transactions, ABatchThatNoLongerFitsIsRefusedByTheTableAsItIs) {
+  WriterWorld world;
+  const auto writer = world.OpenWriter();
+  ASSERT_THAT(writer->WriteBatch(EventBatch(0, 1)), IsOk());
+  ChangeColumns(world, DropBody);
+  EXPECT_THAT(writer->WriteBatch(EventBatch(1, 1)),
+              IsErrorSaying(ErrorKind::kInvalid, "the table has not"));
+  EXPECT_EQ(world.Snapshots(), 1);
+  EXPECT_THAT(world.DataFiles(), SizeIs(1));
+}
+
+TEST(Transactions, ABatchIsNotRefusedByWhatWasSeenAWhileAgo) {
+  WriterWorld world;
+  const auto writer = world.OpenWriter();
+  ASSERT_THAT(writer->WriteBatch(EventBatch(0, 1)), IsOk());
+  const auto more =
+      EventBatch(1, 1)->AddColumn(2, "more", EventBatch(1, 1)->column(1)).ValueOrDie();
+  EXPECT_THAT(writer->WriteBatch(more), IsErrorSaying(ErrorKind::kInvalid, "column=more"));
+  ChangeColumns(world, [](std::vector<Field>& fields) {
+    fields.push_back({.id = 3, .name = "more", .type = Type(TypeId::kString)});
+  });
+  const std::string id = Begin(*writer);
+  EXPECT_THAT(writer->WriteBatch(more), IsOk());
+  EXPECT_THAT(writer->CommitTransaction(id), IsOk());
+  EXPECT_EQ(world.Read(), EventRows(0, 2));
+}
+
+TEST(Transactions, OneWhoseColumnsMovedIsRolledBackWhole) {
+  for (const auto change : {ReplaceBody, DropAndAddBody, DropBody, NarrowId}) {
+    WriterWorld world;
+    const auto writer = world.OpenWriter();
+    const std::string id = Begin(*writer);
+    ASSERT_THAT(writer->WriteBatch(EventBatch(0, 1)), IsOk());
+    ChangeColumns(world, change);
+    ASSERT_THAT(writer->WriteBatch(EventBatch(1, 1)), IsOk());
+    EXPECT_THAT(writer->CommitTransaction(id),
+                IsErrorSaying(ErrorKind::kInvalid,
+                              "write them again table=acme.prod.events "
+                              "column="));
+    EXPECT_EQ(world.Snapshots(), 0);
+    EXPECT_THAT(world.DataFiles(), IsEmpty());
+    EXPECT_FALSE(writer->HasActiveTransaction());
+  }
+}
+
+TEST(CatalogTransactions, RefuseColumnsThatMovedInAnyTable) {
+  WriterWorld world;
+  const auto events = world.OpenWriter();
+  const auto others = world.OpenWriter("others");
+  ASSERT_THAT(events->WriteBatch(EventBatch(0, 1)), IsOk());
+  auto transaction = CatalogTransaction::Begin({*others, *events});
+  ASSERT_THAT(transaction, IsOk());
+  ASSERT_THAT((*transaction)->WriteBatch(*others, EventBatch(0, 1)), IsOk());
+  ASSERT_THAT((*transaction)->WriteBatch(*events, EventBatch(1, 1)), IsOk());
+  ChangeColumns(world, DropAndAddBody);
+  EXPECT_THAT((*transaction)->Commit(), IsErrorSaying(ErrorKind::kInvalid, "column=body"));
+  EXPECT_EQ(world.Snapshots("others"), 0);
+  EXPECT_THAT(world.DataFiles(), SizeIs(1));
+}
+
 TEST(Transactions, SeveralBatchesWrapThemselves) {
   WriterWorld world;
   const auto writer = world.OpenWriter();

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "iceberg/commit/snapshot_summary.h"
+#include "iceberg/metadata/schema_rules.h"
 #include "iceberg/metadata/snapshot_expiry.h"
 
 namespace signaldb {
@@ -139,6 +140,15 @@ Status TableAppend::CheckSchema(const TableMetadata& base) const {
                 fmt::format("the partition spec that the files were written with is gone; write "
                             "them again table={} spec_id={}",
                             change_.table.ToText(), file.spec_id));
+  }
+  if (schema_id_ != base.current_schema_id) {
+    if (const auto moved = FirstMovedColumn(*written, base.schema()); moved.has_value()) {
+      return Fail(ErrorKind::kInvalid,
+                  fmt::format("a column was dropped, renamed or replaced after the files were "
+                              "written, its values would be lost; write them again table={} "
+                              "column={}",
+                              change_.table.ToText(), *moved));
+    }
   }
   std::vector<std::string> missing;
   CollectMissingRequired(base.schema().fields, *written, "", missing);

@@ -121,7 +121,8 @@ class TableCommitter {
   ///   kUnavailable     Catalog or store were away. Nothing applied.
   ///   kUnknownOutcome  May be applied now or later. Keep the data files.
   ///   kInvalid         A table cannot take the files (format version, spec or schema gone, a
-  ///                    required column added since, another table under the name); it is named.
+  ///                    column dropped, renamed, replaced or added as required since, another
+  ///                    table under the name); it is named.
   ///   kNotFound        A table is gone.
   ///   kCorrupt         A table's metadata or manifest list is missing or unreadable.
   ///   kCancelled       `stop` came before the first attempt.

@@ -159,7 +159,29 @@ class Evolution {
   const std::int32_t last_column_id_;
 };
 
+std::optional<std::string> FirstMovedIn(const std::vector<Field>& written,
+                                        const std::vector<Field>& now, const std::string& path) {
+  for (const Field& field : written) {
+    const std::string name = Join(path, field.name);
+    const auto same = std::ranges::find(now, field.name, &Field::name);
+    if (same == now.end() || same->id != field.id || (same->required && !field.required)) {
+      return name;
+    }
+    if (field.type.is_primitive() || same->type.is_primitive()) {
+      if (field.type != same->type && !Widens(field.type, same->type)) return name;
+      continue;
+    }
+    if (field.type.id() != same->type.id()) return name;
+    if (auto moved = FirstMovedIn(field.type.fields(), same->type.fields(), name)) return moved;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
+
+std::optional<std::string> FirstMovedColumn(const Schema& written, const Schema& now) {
+  return FirstMovedIn(written.fields, now.fields, "");
+}
 
 Status CheckSchema(const Schema& schema, std::int32_t format_version) {
   FieldChecks checks{format_version};

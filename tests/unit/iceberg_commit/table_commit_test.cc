@@ -310,6 +310,16 @@ TEST(TableCommitter, JudgesFilesByTheTableTheyMeet) {
   };
   const auto nothing = [](TableChange&) {};
   const auto schema_zero = [](TableChange& c) { c.schema_id = 0; };
+  const auto with_fields = [](std::function<void(std::vector<Field>&)> change) {
+    return [change = std::move(change)](TableMetadata& m) {
+      auto schema = std::make_shared<Schema>(m.schema());
+      schema->schema_id = 1;
+      change(schema->fields);
+      m.schemas.push_back(schema);
+      m.current_schema_id = 1;
+      m.last_column_id = 3;
+    };
+  };
   const Case cases[] = {
       {"optional column added",
        [](TableMetadata& m) {
@@ -330,6 +340,18 @@ TEST(TableCommitter, JudgesFilesByTheTableTheyMeet) {
          m.last_column_id = 3;
        },
        schema_zero, "more"},
+      {"column replaced by another of its name", with_fields([](std::vector<Field>& fields) {
+         fields[0].name = "old";
+         fields.push_back({.id = 3, .name = "id", .type = fields[0].type});
+       }),
+       schema_zero, "column=id"},
+      {"column renamed", with_fields([](std::vector<Field>& fields) { fields[0].name = "key"; }),
+       schema_zero, "column=id"},
+      {"column dropped", with_fields([](std::vector<Field>& fields) { fields.pop_back(); }),
+       schema_zero, "was dropped"},
+      {"column of another type",
+       with_fields([](std::vector<Field>& fields) { fields[0].type = Type(TypeId::kDouble); }),
+       schema_zero, "column=id"},
       {"schema of the files removed", [](TableMetadata&) {},
        [](TableChange& c) { c.schema_id = 7; }, "schema_id=7"},
       {"spec of the files removed", [](TableMetadata&) {},
