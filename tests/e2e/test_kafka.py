@@ -325,3 +325,46 @@ def test_writers_that_stop_one_after_another_end_in_order(kafka, tmp_path):
         time.sleep(1)
         for writer in writers:
             writer.stop()
+
+
+def test_a_member_with_a_name_that_restarts_in_time_moves_nothing(kafka, tmp_path):
+    kafka.create_topic("names", 4)
+    shared = source(kafka, "names", group="names", session_timeout="60s", max_poll_interval="120s") | {
+        "schema.catalog_uri": f"sqlite://{tmp_path}/one/signaldb-data/catalog.db",
+        "storage.dsn": f"file://{tmp_path}/one/signaldb-data/tables"}
+    supply, producer, sent = Requests("names"), kafka.producer(), Counter()
+
+    def send_to_every_partition():
+        for partition in range(4):
+            _, body, ids = supply.next("logs")
+            producer.produce("names", body, partition=partition)
+            sent.update(ids)
+        assert producer.flush(30) == 0
+
+    def rebalances(writer):
+        return [writer.metric("signaldb_writer_kafka_rebalances_total", kind=kind) for kind in ("assigned", "revoked", "lost")]
+
+    def wait_for_partitions(writer):
+        deadline = time.monotonic() + 120
+        while writer.metric("signaldb_writer_kafka_partitions") != 2:
+            assert time.monotonic() < deadline, writer.log_tail()
+            time.sleep(0.1)
+
+    with Writer(tmp_path / "one", **shared, **{"kafka.0.group_instance_id": "one"}) as one, \
+            Writer(tmp_path / "two", **shared, **{"kafka.0.group_instance_id": "two"}) as two:
+        for writer in (one, two):
+            wait_for_partitions(writer)
+        send_to_every_partition()
+        assert_same(stored(one, sent.total()), sent)
+        before = rebalances(one)
+        for end in (two.kill, two.stop):
+            end()
+            send_to_every_partition()
+            two.start()
+            wait_for_partitions(two)
+            two.flush()
+            assert_same(stored(one, sent.total()), sent)
+            assert rebalances(two) == [1, 0, 0]
+        assert rebalances(one) == before
+        two.stop()
+        one.stop()

@@ -59,7 +59,8 @@ std::vector<TopicPartition> PartitionsOf(const rd_kafka_topic_partition_list_t& 
 
 /// Whether destroying a client ends the process if it leads its group and has assigned nothing yet,
 /// as it may whenever the one that led has just left: librdkafka's issue 4312, mended in 2.3.0.
-/// From outside it is not to be seen.
+/// From outside it is not to be seen, but what the assignor needs to be destroyed stays from the
+/// first assignment on.
 bool DestroyingMayAbort() {
   constexpr int kMended = 0x02030000;
   return rd_kafka_version() < kMended;
@@ -112,7 +113,8 @@ KafkaConsumer::~KafkaConsumer() {
   if (client_ == nullptr) return;
   const bool closed = !leaving_ || rd_kafka_consumer_closed(client_) != 0;
   if (closed) rd_kafka_queue_destroy(commits_);
-  if (!closed || abandoned_) {
+  const bool may_abort = DestroyingMayAbort() && (abandoned_ || !was_assigned_);
+  if (!closed || may_abort) {
     (void)link_.release();  // The abandoned client still knows it.
     return;
   }
@@ -216,7 +218,7 @@ bool KafkaConsumer::Leave(Nanos deadline, const Clock& clock) {
   return true;
 }
 
-void KafkaConsumer::Abandon() { abandoned_ = DestroyingMayAbort(); }
+void KafkaConsumer::Abandon() { abandoned_ = true; }
 
 void KafkaConsumer::Assign(const std::vector<TopicPartition>& partitions) {
   const std::vector<PartitionOffset> from = listener_.OnAssigned(partitions);
@@ -245,6 +247,7 @@ void KafkaConsumer::HandleRebalance(rd_kafka_t* client, rd_kafka_resp_err_t code
   KafkaConsumer& self = *static_cast<Link*>(opaque)->consumer;
   const std::vector<TopicPartition> affected = PartitionsOf(*partitions);
   if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+    self.was_assigned_ = true;
     self.Assign(affected);
     return;
   }

@@ -103,7 +103,8 @@ class KafkaConsumer {
   [[nodiscard]] bool Leave(Nanos deadline, const Clock& clock);
 
   /// The process is about to end: the destructor leaves the client's threads to that, where
-  /// destroying the client could abort the process instead.
+  /// destroying the client could abort the process instead. It does so without being asked if
+  /// nothing was ever assigned.
   void Abandon();
 
  private:
@@ -136,6 +137,7 @@ class KafkaConsumer {
   rd_kafka_queue_t* commits_ = nullptr;
   std::vector<TopicPartition> read_;  ///< What is assigned to the client, so what may be taken off.
   bool committing_ = false;
+  bool was_assigned_ = false;  ///< Perhaps no partition at all.
   bool leaving_ = false;
   bool abandoned_ = false;
 };

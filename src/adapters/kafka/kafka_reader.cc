@@ -141,9 +141,15 @@ void KafkaReader::RunOnce() {
 }
 
 void KafkaReader::JoinAgain() {
-  // Brokers that are away may take their time; a stop may come meanwhile.
+  ShowTrouble(connection_trouble_);
+  // Brokers that are away may take their time; a stop may come meanwhile. Beyond the session they
+  // have let us go, so the client that does not come to an end is left behind.
+  const Nanos deadline = clock_.MonotonicNow() + options_.session_timeout;
   while (!LeaveGroup(clock_.MonotonicNow() + kPoll)) {
     if (closing_) return;
+    if (clock_.MonotonicNow() < deadline) continue;
+    Say(Severity::kWarning, "cannot leave the group in order; joining it again beside");
+    break;
   }
   partitions_.clear();
   consumer_.reset();
@@ -152,8 +158,7 @@ void KafkaReader::JoinAgain() {
   if (joined.has_value()) return;
   fatal_ = joined.error().message;  // It was accepted before, so this is not expected to happen.
   Say(Severity::kError, "cannot join the group again", fatal_);
-  const std::scoped_lock lock(trouble_mutex_);
-  trouble_ = fatal_;
+  ShowTrouble(fatal_);
 }
 
 bool KafkaReader::LeaveGroup(Nanos deadline) {
@@ -530,6 +535,10 @@ void KafkaReader::Report() {
   events_.Gauge("signaldb_writer_kafka_partitions", static_cast<double>(partitions_.size()),
                 {{"source", options_.name}});
   events_.Gauge("signaldb_writer_kafka_paused_partitions", paused, {{"source", options_.name}});
+  ShowTrouble(std::move(trouble));
+}
+
+void KafkaReader::ShowTrouble(std::string trouble) {
   const std::scoped_lock lock(trouble_mutex_);
   trouble_ = std::move(trouble);
 }

@@ -90,6 +90,7 @@ class KafkaReader final : public KafkaConsumerListener {
   void CommitBefore(Nanos deadline);
 
   void Report();
+  void ShowTrouble(std::string trouble);
   void ReportLag(const TopicPartition& at, std::int64_t messages);
   void Say(Severity severity, std::string message, std::string error = {},
            const TopicPartition* at = nullptr);

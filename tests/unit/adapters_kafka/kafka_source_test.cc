@@ -1,5 +1,7 @@
 #include "adapters/kafka/kafka_source.h"
 
+#include <algorithm>
+#include <array>
 #include <functional>
 #include <memory>
 #include <string>
@@ -253,6 +255,32 @@ TEST_F(KafkaSourceTest, ComesBackWithTheBrokers) {
   ASSERT_TRUE(Eventually([&] { return intake.deliveries().size() >= 2; })) << source->Trouble();
   EXPECT_THAT(Positions(intake), ::testing::ElementsAre(1, 2));
   EXPECT_TRUE(Eventually([&] { return source->Trouble().empty(); })) << source->Trouble();
+}
+
+constexpr std::int16_t kListOffsets = 2;
+
+TEST_F(KafkaSourceTest, JoinsAgainUntilItKnowsWhereToRead) {
+  kafka_.CreateTopic(kTopic, 4);
+  for (int p = 0; p < 4; ++p) Produce(3, p);
+  KafkaSourceOptions options = Options();
+  options.session_timeout = std::chrono::seconds(15);
+  options.max_poll_interval = std::chrono::seconds(60);
+  // Two members, of which one leads the group when it joins again.
+  rd_kafka_mock_push_request_errors(
+      kafka_.cluster(), kListOffsets, 3, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+      RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+  std::array<FakeIntake, 2> intakes;
+  std::vector<std::unique_ptr<KafkaSource>> sources;
+  for (FakeIntake& intake : intakes) sources.push_back(Start(options, intake));
+  ASSERT_TRUE(Eventually([&] {
+    std::size_t lanes = 0;
+    for (const FakeIntake& intake : intakes) lanes += intake.open_lanes();
+    return lanes == 4 && std::ranges::all_of(
+                             sources, [](const auto& source) { return source->Trouble().empty(); });
+  })) << sources[0]->Trouble();
+  EXPECT_GE(events_.counter("signaldb_writer_kafka_rebalances_total{source=k}kind=assigned}"), 3)
+      << "one at least was refused, and came again";
+  for (const auto& source : sources) EXPECT_THAT(Close(*source), IsOk());
 }
 
 TEST_F(KafkaSourceTest, ClosesInTimeWhenNoBrokerAnswers) {
