@@ -32,6 +32,7 @@ class RunMerger {
 
   std::vector<RowSpan> Merge() && {
     std::vector<Head> heap;
+    heap.reserve(runs_.size());
     for (std::size_t i = 0; i < runs_.size(); ++i) {
       heap.push_back(Head{KeyOf(runs_[i]), static_cast<std::uint32_t>(i)});
     }
