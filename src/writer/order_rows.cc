@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <bit>
-#include <memory>
 #include <span>
 #include <utility>
 
+#include <arrow/buffer.h>
 #include <arrow/record_batch.h>
+
+#include "iceberg/arrow_error.h"
 
 namespace signaldb {
 
@@ -210,12 +212,15 @@ class PickSorter {
   PickSorter(const Kind& kind, const SortKeys& keys)
       : kind_(kind), bits_(keys.first_bits), group_bits_(keys.first_bits - keys.group_shift) {}
 
-  std::vector<RowPick> Sort(std::span<Entry> rows) const {
+  // Errors: kUnavailable (memory).
+  Result<std::vector<RowPick>> Sort(std::span<Entry> rows) const {
     if (!IsDone(rows)) {
-      const auto spare = std::make_unique_for_overwrite<Entry[]>(rows.size());
+      // From Arrow's pool, which keeps memory: fresh pages cost more than what is done with them.
+      auto spare = arrow::AllocateBuffer(static_cast<std::int64_t>(rows.size() * sizeof(Entry)));
+      if (!spare.ok()) return std::unexpected(ErrorFromArrow(spare.status(), "sorting rows"));
       // Whole groups first: what arrives in time order is in order then.
       const bool few = group_bits_ > 0 && (std::size_t{1} << group_bits_) <= 2 * rows.size();
-      SortWithin(rows, {spare.get(), rows.size()}, bits_,
+      SortWithin(rows, {reinterpret_cast<Entry*>((*spare)->mutable_data()), rows.size()}, bits_,
                  few ? group_bits_ : DigitBits(rows.size(), bits_));
     }
     std::vector<RowPick> picks(rows.size());
@@ -386,9 +391,10 @@ OrderedRows WithoutShortSpans(std::vector<RowSpan> spans) {
   return ordered;
 }
 
+// By partition.
 template <typename Kind>
-std::vector<OrderedRows> SortOneByOne(const Rows& rows, std::size_t partitions, const Kind& kind,
-                                      const SortKeys& keys) {
+std::vector<std::vector<typename Kind::Entry>> EntriesOf(const Rows& rows, std::size_t partitions,
+                                                         const Kind& kind, const SortKeys& keys) {
   std::vector<std::size_t> counts(partitions);
   if (partitions == 1)
     counts[0] = rows.Count();
@@ -399,10 +405,17 @@ std::vector<OrderedRows> SortOneByOne(const Rows& rows, std::size_t partitions, 
   rows.ForEach([&](std::uint32_t partition, RowPick row) {
     entries[partition].push_back(kind.Make(keys.Of(row.batch, row.row), row));
   });
+  return entries;
+}
+
+template <typename Kind>
+Result<std::vector<OrderedRows>> SortOneByOne(
+    const Kind& kind, const SortKeys& keys,
+    std::vector<std::vector<typename Kind::Entry>> entries) {
   const PickSorter<Kind> sorter(kind, keys);
   std::vector<OrderedRows> ordered;
   for (auto& of_partition : entries) {
-    std::vector<RowPick> picks = sorter.Sort(of_partition);
+    SIGNALDB_ASSIGN(std::vector<RowPick> picks, sorter.Sort(of_partition));
     ordered.push_back({.spans = {},
                        .picks = std::move(picks),
                        .first_words = kind.KeysOf(std::exchange(of_partition, {}))});
@@ -412,15 +425,27 @@ std::vector<OrderedRows> SortOneByOne(const Rows& rows, std::size_t partitions, 
 
 }  // namespace
 
-std::vector<OrderedRows> OrderRows(const Batches& batches, const PartitionIds& ids,
-                                   const SortKeys* keys) {
+Result<std::vector<OrderedRows>> OrderRows(const Batches& batches, const PartitionIds& ids,
+                                           SortKeys* keys) {
   const Rows rows(batches, ids, keys);
   if (keys != nullptr && !rows.ComeInRuns()) {
     const std::size_t partitions = ids.partitions.size();
-    if (PackedRows::Fits(*keys, batches)) {
-      return SortOneByOne(rows, partitions, PackedRows(*keys, batches), *keys);
+    if (!PackedRows::Fits(*keys, batches)) {
+      const WideRows kind(*keys);
+      return SortOneByOne(kind, *keys, EntriesOf(rows, partitions, kind, *keys));
     }
-    return SortOneByOne(rows, partitions, WideRows(*keys), *keys);
+    const PackedRows kind(*keys, batches);
+    if (batches.size() > 1 || partitions > 1) {
+      return SortOneByOne(kind, *keys, EntriesOf(rows, partitions, kind, *keys));
+    }
+    // In the memory of the keys.
+    std::vector<std::uint64_t>& entries = keys->rows[0];
+    for (std::size_t row = 0; row < entries.size(); ++row) {
+      entries[row] = kind.Make(&entries[row], {.row = static_cast<std::uint32_t>(row)});
+    }
+    std::vector<std::vector<std::uint64_t>> all;
+    all.push_back(std::move(entries));
+    return SortOneByOne(kind, *keys, std::move(all));
   }
   std::vector<OrderedRows> ordered;
   for (std::vector<Run>& runs : rows.FindRuns()) {

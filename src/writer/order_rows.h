@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "signaldb/result.h"
 #include "writer/column_view.h"
 #include "writer/gather_rows.h"
 #include "writer/row_partitions.h"
@@ -26,7 +27,10 @@ struct OrderedRows {
 /// what is together then is sorted.
 ///
 /// A batch has fewer than 2^32 rows, and there are fewer than 2^32 batches.
-[[nodiscard]] std::vector<OrderedRows> OrderRows(const Batches& batches, const PartitionIds& ids,
-                                                 const SortKeys* keys);
+///
+/// Numbers of `keys` are gone afterwards: their memory is used again.
+/// Errors: kUnavailable (memory).
+[[nodiscard]] Result<std::vector<OrderedRows>> OrderRows(const Batches& batches,
+                                                         const PartitionIds& ids, SortKeys* keys);
 
 }  // namespace signaldb

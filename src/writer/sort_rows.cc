@@ -192,7 +192,7 @@ Result<SortedRows> SortedRows::Make(const TableMetadata& metadata,
                   FindSortKeys(schema, metadata.sort_order(), batches));
   if (keys.has_value()) sorted.row_order_ = RowOrder::kSorted;
   Slicer slicer(limits, bytes > limits.bytes_max ? &sizes : nullptr, sorted.slices_);
-  sorted.ordered_ = OrderRows(batches, ids, keys.has_value() ? &*keys : nullptr);
+  SIGNALDB_ASSIGN(sorted.ordered_, OrderRows(batches, ids, keys.has_value() ? &*keys : nullptr));
   if (keys.has_value()) sorted.key_columns_ = std::move(keys->columns);
   keys.reset();
   for (std::size_t p = 0; p < sorted.ordered_.size(); ++p) slicer.Cut(p, sorted.ordered_[p]);
