@@ -17,6 +17,8 @@ namespace {
 
 constexpr std::string_view kTemporaryPrefix = ".signaldb-tmp-";
 constexpr std::size_t kBufferBytes = 256 << 10;
+/// From here on a copy into a fresh buffer costs more than the system call that it may save.
+constexpr std::size_t kUnbufferedBytes = 32 << 10;
 /// A name that another process may have removed the folder of; more often than this is no race.
 constexpr int kCreateAttemptsMax = 3;
 /// Folders inside folders that List follows: deeper than any table, shallower than a loop.
@@ -161,12 +163,13 @@ class LocalFileIo::Output final : public OutputFile {
 
   Status Append(std::span<const std::byte> bytes) override {
     bytes_written_ += bytes.size();
+    if (buffer_.empty() && bytes.size() >= kUnbufferedBytes) return WriteThrough(bytes);
     if (buffer_.size() + bytes.size() < kBufferBytes) {
       buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
       return {};
     }
     SIGNALDB_TRY(Flush());
-    if (bytes.size() >= kBufferBytes) return WriteThrough(bytes);
+    if (bytes.size() >= kUnbufferedBytes) return WriteThrough(bytes);
     buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
     return {};
   }

@@ -50,8 +50,8 @@ Result<AvroContainerReader::Header> DecodeHeader(AvroDecoder& decoder) {
 
 }  // namespace
 
-std::string EncodeAvroHeader(
-    std::span<const std::pair<std::string_view, std::string_view>> entries) {
+std::string EncodeAvroHeader(std::span<const std::pair<std::string_view, std::string_view>> entries,
+                             AvroPacking packing) {
   std::string out(kMagic);
   AvroEncoder encoder(out);
   encoder.WriteLong(static_cast<std::int64_t>(entries.size() + 1));
@@ -60,25 +60,31 @@ std::string EncodeAvroHeader(
     encoder.WriteBytes(value);
   }
   encoder.WriteBytes(kCodecKey);
-  encoder.WriteBytes(kAvroDeflate);
+  encoder.WriteBytes(packing == AvroPacking::kNone ? kAvroNoCodec : kAvroDeflate);
   encoder.WriteLong(0);
   return out;
 }
 
-void AppendAvroBlock(std::string& out, const AvroObjects& objects, std::string_view sync) {
+void AppendAvroBlock(std::string& out, const AvroObjects& objects, std::string_view sync,
+                     AvroPacking packing) {
   SIGNALDB_ASSERT(objects.count > 0);
   SIGNALDB_ASSERT(sync.size() == kAvroSyncBytes);
   AvroEncoder encoder(out);
   encoder.WriteLong(objects.count);
-  encoder.WriteBytes(DeflateRaw(objects.bytes));
+  if (packing == AvroPacking::kNone) {
+    encoder.WriteBytes(objects.bytes);
+  } else {
+    encoder.WriteBytes(DeflateRaw(objects.bytes));
+  }
   encoder.WriteFixed(sync);
 }
 
-std::string EncodeAvroContainer(std::string_view header, std::span<const AvroObjects> blocks) {
+std::string EncodeAvroContainer(std::string_view header, std::span<const AvroObjects> blocks,
+                                AvroPacking packing) {
   const std::string sync = SyncMarkerOf(header, blocks);
   std::string out(header);
   out.append(sync);
-  for (const AvroObjects& block : blocks) AppendAvroBlock(out, block, sync);
+  for (const AvroObjects& block : blocks) AppendAvroBlock(out, block, sync, packing);
   return out;
 }
 

@@ -25,18 +25,24 @@ struct AvroObjects {
   std::string bytes;
 };
 
-/// Magic and header map of an object container file. `avro.codec` is added, and is "deflate".
+/// How the blocks of a file are packed: the codecs "null" and "deflate".
+enum class AvroPacking : std::uint8_t { kNone, kDeflate };
+
+/// Magic and header map of an object container file. `avro.codec` is added.
 [[nodiscard]] std::string EncodeAvroHeader(
-    std::span<const std::pair<std::string_view, std::string_view>> entries);
+    std::span<const std::pair<std::string_view, std::string_view>> entries,
+    AvroPacking packing = AvroPacking::kDeflate);
 
-/// One deflated block with the sync marker at its end. `objects.count` is above 0, since some
-/// readers take an empty block for the end of the file.
-void AppendAvroBlock(std::string& out, const AvroObjects& objects, std::string_view sync);
+/// One block with the sync marker at its end. `objects.count` is above 0, since some readers take
+/// an empty block for the end of the file.
+void AppendAvroBlock(std::string& out, const AvroObjects& objects, std::string_view sync,
+                     AvroPacking packing = AvroPacking::kDeflate);
 
-/// A whole file: `header`, then a block for each of `blocks`. Its sync marker is a hash of the
-/// content, so equal content gives equal files.
+/// A whole file: `header`, which says `packing` too, then a block for each of `blocks`. Its sync
+/// marker is a hash of the content, so equal content gives equal files.
 [[nodiscard]] std::string EncodeAvroContainer(std::string_view header,
-                                              std::span<const AvroObjects> blocks);
+                                              std::span<const AvroObjects> blocks,
+                                              AvroPacking packing = AvroPacking::kDeflate);
 
 /// Walks an object container file, block by block.
 ///

@@ -173,7 +173,7 @@ Status CheckVersion(const ManifestListContext& context) {
                                                context.format_version));
 }
 
-std::string ListHeader(const ManifestListContext& context) {
+std::string ListHeader(const ManifestListContext& context, AvroPacking packing) {
   const std::string snapshot = std::to_string(context.snapshot_id);
   const std::string parent =
       context.parent_snapshot_id ? std::to_string(*context.parent_snapshot_id) : "null";
@@ -187,7 +187,7 @@ std::string ListHeader(const ManifestListContext& context) {
       {"sequence-number", sequence},
   }};
   const std::size_t count = context.format_version == 1 ? entries.size() - 1 : entries.size();
-  return EncodeAvroHeader(std::span(entries).first(count));
+  return EncodeAvroHeader(std::span(entries).first(count), packing);
 }
 
 Result<std::vector<AvroObjects>> EncodeRows(const ManifestListContext& context,
@@ -385,7 +385,7 @@ bool IsLikeOurs(const AvroContainerReader& container, std::int32_t format_versio
 /// is still small.
 Result<std::string> Splice(const ManifestListContext& context, std::vector<AvroObjects> added,
                            AvroContainerReader& previous) {
-  std::string out = ListHeader(context);
+  std::string out = ListHeader(context, AvroPacking::kDeflate);
   out.append(previous.sync());
   SIGNALDB_ASSIGN(std::optional<AvroContainerReader::Block> first, previous.Next());
   // Packed bytes bound the unpacked ones well enough to know small from large.
@@ -413,7 +413,12 @@ Result<std::string> EncodeManifestList(const ManifestListContext& context,
                                        const std::vector<ManifestFile>& manifests) {
   SIGNALDB_TRY(CheckVersion(context));
   SIGNALDB_ASSIGN(const std::vector<AvroObjects> blocks, EncodeRows(context, manifests));
-  return EncodeAvroContainer(ListHeader(context), blocks);
+  // Every commit writes a list of up to a hundred manifests anew, about 20 KB; packing them takes
+  // longer than writing what it saves.
+  const bool is_small =
+      blocks.size() < 2 && (blocks.empty() || blocks[0].bytes.size() < kBlockBytes);
+  const AvroPacking packing = is_small ? AvroPacking::kNone : AvroPacking::kDeflate;
+  return EncodeAvroContainer(ListHeader(context, packing), blocks, packing);
 }
 
 Result<std::string> AppendManifestList(const ManifestListContext& context,

@@ -22,6 +22,7 @@ using testing::IsErrorSaying;
 using testing::IsOk;
 using testing::IsOkAnd;
 using testing::RandomManifestFile;
+using ::testing::SizeIs;
 
 constexpr ManifestListContext kContext{
     .snapshot_id = 5, .parent_snapshot_id = 4, .sequence_number = 8};
@@ -71,6 +72,18 @@ TEST(ManifestList, HasTheHeaderKeysReadersAskFor) {
   EXPECT_EQ(reader->header_value("sequence-number"), "8");
   EXPECT_EQ(reader->header_value("format-version"), "2");
   EXPECT_EQ(AvroContainerReader::Open(without)->header_value("parent-snapshot-id"), "null");
+}
+
+TEST(ManifestList, IsPackedOnlyIfItIsLarge) {
+  const auto codec_of = [](std::size_t count) {
+    const std::vector<ManifestFile> files(count, NewManifest(std::string(1'000, 'a')));
+    const std::string bytes = *EncodeManifestList(kContext, files);
+    EXPECT_THAT(DecodeManifestList(bytes, "list"), IsOkAnd(SizeIs(count)));
+    return std::string(AvroContainerReader::Open(bytes)->codec());
+  };
+  EXPECT_EQ(codec_of(0), "null");
+  EXPECT_EQ(codec_of(60), "null");
+  EXPECT_EQ(codec_of(66), "deflate");
 }
 
 TEST(ManifestList, AssignsSequenceNumbersToNewManifestsOnly) {
