@@ -34,7 +34,7 @@ struct TableOptions {
   std::vector<SortField> sort_by;
   /// As Iceberg's table properties: "write.target-file-size-bytes", "write.parquet.*", ...
   /// Without "write.parquet.compression-codec" the table says zstd, level 1. Without
-  /// "signaldb.expire-on-commit.enabled" and "gc.enabled" it keeps its newest 200 snapshots, none
+  /// "signaldb.expire-on-commit.enabled" and "gc.enabled" it keeps its newest 100 snapshots, none
   /// but the newest for more than five days; without "write.metadata.previous-versions-max" and
   /// "write.metadata.delete-after-commit.enabled" it keeps 20 older metadata files.
   std::map<std::string, std::string> properties;

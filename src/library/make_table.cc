@@ -40,7 +40,7 @@ void BoundHistory(Properties& properties) {
   properties.emplace("write.metadata.previous-versions-max", "20");
   properties.emplace(kExpireOnCommitProperty, "true");
   if (!says(kExpireOnCommitProperty, "true")) return;
-  properties.emplace(kMaxSnapshotsProperty, "200");
+  properties.emplace(kMaxSnapshotsProperty, "100");
 }
 
 }  // namespace

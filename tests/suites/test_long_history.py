@@ -8,7 +8,7 @@ import subprocess
 import pyarrow
 from pyiceberg.catalog.sql import SqlCatalog
 
-SNAPSHOTS_MAX = 200  # signaldb.expire-on-commit.max-snapshots of a table made by the library
+SNAPSHOTS_MAX = 100  # signaldb.expire-on-commit.max-snapshots of a table made by the library
 
 
 def commit(folder, first, count):
@@ -32,22 +32,22 @@ def files_under(folder, pattern):
 
 
 def test_several_hundred_commits(tmp_path):
-    commit(tmp_path, 0, 120)
+    commit(tmp_path, 0, 80)
     table = load(tmp_path)
-    assert len(table.metadata.snapshots) == 120, "nothing goes before there are too many"
+    assert len(table.metadata.snapshots) == 80, "nothing goes before there are too many"
     tagged = table.current_snapshot().snapshot_id
     table.manage_snapshots().create_tag(tagged, "release").commit()
 
-    commit(tmp_path, 120, 380)
+    commit(tmp_path, 80, 420)
     table = load(tmp_path)
     assert rows(table.scan().to_arrow()) == expected(500)
     snapshots = table.metadata.snapshots
     assert len(snapshots) == SNAPSHOTS_MAX + 1, "the newest, and the tagged one"
     assert snapshots[0].snapshot_id == tagged
-    assert rows(table.scan(snapshot_id=tagged).to_arrow()) == expected(120)
+    assert rows(table.scan(snapshot_id=tagged).to_arrow()) == expected(80)
     # Several merges lie between the oldest and the newest: each of them reads as it was.
     for place, snapshot in enumerate(snapshots[1:], 500 - SNAPSHOTS_MAX + 1):
-        if place % 50 in (1, 0):
+        if place % 25 in (1, 0):
             assert rows(table.scan(snapshot_id=snapshot.snapshot_id).to_arrow()) == expected(place)
 
     # What is written by PyIceberg lies on top, and our next commit on top of that.

@@ -36,7 +36,7 @@ Properties PropertiesWith(const std::map<std::string, std::string>& callers) {
 
 TEST(MakeTable, BoundsTheHistory) {
   EXPECT_THAT(PropertiesWith({}),
-              IsSupersetOf({Pair(kExpire, "true"), Pair(kMaxSnapshots, "200"),
+              IsSupersetOf({Pair(kExpire, "true"), Pair(kMaxSnapshots, "100"),
                             Pair(kDeleteMetadata, "true"), Pair(kMetadataFiles, "20")}));
 }
 
@@ -60,7 +60,7 @@ TEST(MakeTable, DeletesNothingWhereFilesMustStay) {
   for (const char* const key : {kExpire, kMaxSnapshots, kDeleteMetadata, kMetadataFiles}) {
     EXPECT_THAT(kept, Not(Contains(Key(key))));
   }
-  EXPECT_THAT(PropertiesWith({{"gc.enabled", "true"}}), Contains(Pair(kMaxSnapshots, "200")));
+  EXPECT_THAT(PropertiesWith({{"gc.enabled", "true"}}), Contains(Pair(kMaxSnapshots, "100")));
 }
 
 }  // namespace
