@@ -52,7 +52,7 @@ Result<std::string> KeyOfS3Location(std::string_view location) {
   std::string_view rest = location;
   bool good = scheme != kSchemes.end();
   if (good) rest.remove_prefix(scheme->size());
-  const std::string path(rest);
+  std::string path(rest);
   int parts = 0;
   for (bool more = true; good && more; ++parts) {
     const std::size_t slash = rest.find('/');
