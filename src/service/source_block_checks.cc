@@ -29,7 +29,7 @@ bool IsHostWithPort(std::string_view text) {
   const bool is_host = !host.empty() && std::ranges::all_of(host, [&](char c) {
     return IsAlphanumeric(c) || marks.contains(c);
   });
-  std::string_view rest = text.substr(std::min(text.size(), is_ipv6 ? end + 1 : end));
+  const std::string_view rest = text.substr(std::min(text.size(), is_ipv6 ? end + 1 : end));
   if (!is_host || rest.empty()) return is_host;
   if (!rest.starts_with(':')) return false;
   return IsPort(rest.substr(1));

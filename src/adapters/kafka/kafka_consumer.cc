@@ -51,6 +51,7 @@ std::vector<PartitionOffset> OffsetsOf(const rd_kafka_topic_partition_list_t& li
 
 std::vector<TopicPartition> PartitionsOf(const rd_kafka_topic_partition_list_t& list) {
   std::vector<TopicPartition> partitions;
+  partitions.reserve(static_cast<std::size_t>(list.cnt));
   for (int i = 0; i < list.cnt; ++i) {
     partitions.push_back({list.elems[i].topic, list.elems[i].partition});
   }
@@ -96,6 +97,7 @@ Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::Make(KafkaConfiguration co
   consumer->commits_ = rd_kafka_queue_new(consumer->client_);
 
   std::vector<TopicPartition> wanted;
+  wanted.reserve(topics.size());
   for (const std::string& topic : topics) wanted.push_back({topic, RD_KAFKA_PARTITION_UA});
   const rd_kafka_resp_err_t code = rd_kafka_subscribe(consumer->client_, ListOf(wanted).get());
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
