@@ -46,6 +46,12 @@ class FaultyCatalog final : public Catalog {
     const std::scoped_lock lock(mutex_);
     after_ = std::move(action);
   }
+  /// Runs after every read of a pointer, before its caller gets the answer; not for reads that it
+  /// makes itself. Nothing: no more.
+  void AfterReads(std::function<void()> action) {
+    const std::scoped_lock lock(mutex_);
+    after_reads_ = std::move(action);
+  }
   [[nodiscard]] int commits() const {
     const std::scoped_lock lock(mutex_);
     return commits_;
@@ -59,7 +65,17 @@ class FaultyCatalog final : public Catalog {
         return Fail(ErrorKind::kUnavailable, "scripted outage");
       }
     }
-    return catalog_.MetadataLocation(table);
+    Result<std::string> answer = catalog_.MetadataLocation(table);
+    std::function<void()> after;
+    {
+      const std::scoped_lock lock(mutex_);
+      after = std::exchange(after_reads_, nullptr);
+    }
+    if (after) {
+      after();
+      AfterReads(std::move(after));
+    }
+    return answer;
   }
 
   [[nodiscard]] Status Commit(std::span<const PointerUpdate> updates) override {
@@ -143,6 +159,7 @@ class FaultyCatalog final : public Catalog {
   CommitFault then_ = CommitFault::kNone;
   std::vector<PointerUpdate> late_;
   std::function<void()> after_;
+  std::function<void()> after_reads_;
   int reads_failing_ = 0;
   int commits_ = 0;
 };

@@ -35,6 +35,10 @@ std::size_t BytesOf(const std::vector<ManifestFile>& manifests) {
   return bytes;
 }
 
+bool IsNewer(const TableMetadata& a, const TableMetadata& b) {
+  return a.table_uuid == b.table_uuid && a.last_sequence_number > b.last_sequence_number;
+}
+
 Error Naming(Error error, const std::string& location) {
   if (!error.message.contains(location)) error.message += fmt::format(" location={}", location);
   return error;
@@ -135,6 +139,8 @@ std::optional<LoadedTable> MetadataCache::LastSeen(const TableIdentifier& table)
 void MetadataCache::NoteTable(const LoadedTable& table) {
   const std::scoped_lock lock(mutex_);
   if (tables_.size() >= kTablesSeenMax && !tables_.contains(table.table)) tables_.clear();
+  const auto known = tables_.find(table.table);
+  if (known != tables_.end() && IsNewer(*known->second.table.metadata, *table.metadata)) return;
   tables_.insert_or_assign(table.table, Seen{.table = table, .at = clock_.MonotonicNow()});
 }
 

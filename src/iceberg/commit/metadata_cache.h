@@ -70,6 +70,7 @@ class MetadataCache {
   [[nodiscard]] std::optional<LoadedTable> FreshTable(const TableIdentifier& table);
   /// The table as last noted, however long ago.
   [[nodiscard]] std::optional<LoadedTable> LastSeen(const TableIdentifier& table) const;
+  /// A slower thread's older state of the same table is not taken.
   void NoteTable(const LoadedTable& table);
   void ForgetTable(const TableIdentifier& table);
   /// Nothing if the table was never seen since Clear.

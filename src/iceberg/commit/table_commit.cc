@@ -63,8 +63,9 @@ TableCommitter::TableCommitter(const Collaborators& with, TableCommitterOptions 
 
 Result<LoadedTable> TableCommitter::Load(const TableIdentifier& table) {
   std::string location;
-  std::optional<Error> older;
   for (int attempt = 0; attempt < kLoadAttemptsMax; ++attempt) {
+    // Before the catalog is asked: other threads of ours go on while its answer is on the way.
+    const std::optional<LoadedTable> seen = cache_.LastSeen(table);
     SIGNALDB_ASSIGN(std::string now, catalog_.MetadataLocation(table));
     if (now == location) break;  // Looked twice, and it stays missing.
     location = std::move(now);
@@ -76,8 +77,7 @@ Result<LoadedTable> TableCommitter::Load(const TableIdentifier& table) {
     if (metadata.has_value()) {
       LoadedTable loaded{
           .table = table, .metadata_location = location, .metadata = *std::move(metadata)};
-      older = WhyOlder(loaded, cache_.LastSeen(table));
-      if (older.has_value()) continue;  // Another thread of ours may have been faster: look again.
+      if (auto older = WhyOlder(loaded, seen)) return std::unexpected(*std::move(older));
       cache_.NoteTable(loaded);
       return loaded;
     }
@@ -85,7 +85,6 @@ Result<LoadedTable> TableCommitter::Load(const TableIdentifier& table) {
       return std::unexpected(std::move(metadata).error());
     }
   }
-  if (older.has_value()) return std::unexpected(*std::move(older));
   return Fail(ErrorKind::kCorrupt,
               fmt::format("the table's metadata file is missing; restore it or register another "
                           "table={} location={}",

@@ -433,6 +433,23 @@ TEST(TableCommitter, DoesNotCommitOnABaseThatIsOnlyInItsCache) {
   EXPECT_THAT(world.Commit({TableWorld::Append("t", {"a"})}), IsOk());
 }
 
+// One thread is slow, others of the same process are not: what it reads is old, but not put back.
+TEST(TableCommitter, IsOvertakenByOthersOfItsProcessAgainAndAgain) {
+  TableWorld world;
+  world.CreateTable("t");
+  int others = 0;
+  world.catalog.AfterReads([&] {
+    if (others == 20) return;
+    const std::string name = "other-" + std::to_string(++others);
+    ASSERT_THAT(world.Commit({TableWorld::Append("t", {name})}, name), IsOk());
+  });
+  EXPECT_THAT(world.committer.Load(TableWorld::Id("t")), IsOk());
+  EXPECT_THAT(world.committer.Load(TableWorld::Id("t")), IsOk());
+  EXPECT_EQ(others, 2);
+  // What is known of the table does not go back with the slow one.
+  EXPECT_EQ(world.cache.LastSeen(TableWorld::Id("t"))->metadata->last_sequence_number, 2);
+}
+
 TEST(TableCommitter, NoticesACatalogThatWasPutBackFromAnOlderCopy) {
   TableWorld world;
   world.CreateTable("t");
