@@ -34,8 +34,8 @@ test: setup  ## build everything and run every test of the default run
 soak: setup build ## a million records of each source through three writers that crash
 	@tools/soak
 
-bench: packages ## build the release benches and run them
-	@tools/bench
+bench: packages ## build the release benches and run them all, or one: PART=library
+	@tools/bench $(PART)
 
 fuzz: packages  ## run every fuzz target for a minute
 	@tools/fuzz
