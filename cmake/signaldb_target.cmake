@@ -40,11 +40,12 @@ function(signaldb_module name)
   endif()
 endfunction()
 
-# signaldb_test(NAME [ARROW_PCH] [AS_ONE] [PREFIX p] [LABELS ...] SOURCES ... LINKS ...): one GoogleTest program; each
+# signaldb_test(NAME [ARROW_PCH] [AS_ONE | ON_POSTGRES] [PREFIX p] [LABELS ...] SOURCES ... LINKS ...): one GoogleTest program; each
 # TEST is a ctest, with PREFIX before its name, or with AS_ONE the whole program is one (it starts something costly
-# once a process).
+# once a process). With ON_POSTGRES the tests whose names end in /postgres are one ctest, NAME.on_postgres, which starts
+# one server for all of them.
 function(signaldb_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "ARROW_PCH;AS_ONE" "PREFIX" "SOURCES;LINKS;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "ARROW_PCH;AS_ONE;ON_POSTGRES" "PREFIX" "SOURCES;LINKS;LABELS")
   add_executable(${name} ${arg_SOURCES})
   signaldb_configure(${name})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
@@ -64,5 +65,11 @@ function(signaldb_test name)
     set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300)
     return()
   endif()
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 TEST_PREFIX "${arg_PREFIX}" PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300)
+  set(filter)
+  if(arg_ON_POSTGRES)
+    add_test(NAME ${name}.on_postgres COMMAND ${name} --gtest_filter=*/postgres)
+    set_tests_properties(${name}.on_postgres PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300)
+    set(filter TEST_FILTER -*/postgres)
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 TEST_PREFIX "${arg_PREFIX}" ${filter} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300)
 endfunction()

@@ -11,9 +11,10 @@
 #include "../../examples/gauge_batch.h"
 #include "signaldb/catalog_transaction.h"
 #include "suites/writer_world.h"
+#include "testing/postgres_server.h"
 #include "testing/temp_dir.h"
 
-// The library as a program uses it: real files, real SQLite, writers that come and go.
+// The library as a program uses it: real files, SQLite and PostgreSQL, writers that come and go.
 
 namespace signaldb {
 namespace {
@@ -25,14 +26,20 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::IsErrorSaying;
 using testing::IsOk;
+using testing::PostgresServer;
 using testing::Rows;
 using ::testing::SizeIs;
 using testing::TempDir;
 
-class E2eSimple : public ::testing::Test {
+class E2eSimple : public ::testing::TestWithParam<std::string> {
  protected:
-  E2eSimple() {
+  void SetUp() override {
     config_.schema.catalog_uri = "sqlite://" + (dir_ / "catalog.db");
+    if (GetParam() == "postgres") {
+      const auto& server = PostgresServer::OfThisProcess();
+      if (!server.has_value()) GTEST_SKIP() << server.error().message;
+      config_.schema.catalog_uri = (*server)->Uri((*server)->NewDatabase());
+    }
     store_ = OpenStore();
   }
 
@@ -95,7 +102,7 @@ class E2eSimple : public ::testing::Test {
   std::shared_ptr<ObjectStore> store_;
 };
 
-TEST_F(E2eSimple, RowsOutliveTheWriterAndTheStore) {
+TEST_P(E2eSimple, RowsOutliveTheWriterAndTheStore) {
   EXPECT_THAT(OpenWriter(store_)->WriteBatch(EventBatch(0, 10)), IsOk());
   store_ = OpenStore();
   EXPECT_THAT(OpenWriter(store_)->WriteBatch(EventBatch(10, 10)), IsOk());
@@ -103,7 +110,7 @@ TEST_F(E2eSimple, RowsOutliveTheWriterAndTheStore) {
   EXPECT_EQ(Read(), EventRows(0, 20));
 }
 
-TEST_F(E2eSimple, EveryTelemetryTableIsMadeFromItsDefinition) {
+TEST_P(E2eSimple, EveryTelemetryTableIsMadeFromItsDefinition) {
   for (const char* const table :
        {"traces", "logs", "metrics_gauge", "metrics_sum", "metrics_histogram",
         "metrics_exponential_histogram", "metrics_summary"}) {
@@ -115,7 +122,7 @@ TEST_F(E2eSimple, EveryTelemetryTableIsMadeFromItsDefinition) {
               IsErrorSaying(ErrorKind::kInvalid, "name=\"no/slash\""));
 }
 
-TEST_F(E2eSimple, GaugesGoToThePartitionsOfTheirHours) {
+TEST_P(E2eSimple, GaugesGoToThePartitionsOfTheirHours) {
   const auto writer =
       CreateIcebergWriter(config_, store_, "my_tenant", "my_dataset", "metrics_gauge");
   ASSERT_THAT(writer, IsOk());
@@ -129,7 +136,7 @@ TEST_F(E2eSimple, GaugesGoToThePartitionsOfTheirHours) {
   EXPECT_EQ(rows, 7'200);
 }
 
-TEST_F(E2eSimple, WhatACrashLeavesIsRemovedByTheNextWriter) {
+TEST_P(E2eSimple, WhatACrashLeavesIsRemovedByTheNextWriter) {
   EXPECT_THAT(OpenWriter(store_)->WriteBatch(EventBatch(0, 10)), IsOk());
   InAProcessThatDies([this] {
     const auto store = OpenStore();
@@ -154,7 +161,7 @@ TEST_F(E2eSimple, WhatACrashLeavesIsRemovedByTheNextWriter) {
   EXPECT_THAT(OnDisk(".journal"), IsEmpty());
 }
 
-TEST_F(E2eSimple, ACommitThatACrashFollowsIsKept) {
+TEST_P(E2eSimple, ACommitThatACrashFollowsIsKept) {
   InAProcessThatDies([this] {
     const auto store = OpenStore();
     const auto writer = OpenWriter(store);
@@ -175,7 +182,7 @@ TEST_F(E2eSimple, ACommitThatACrashFollowsIsKept) {
   EXPECT_THAT(OnDisk("before.journal"), IsEmpty());
 }
 
-TEST_F(E2eSimple, TheFilesOfALivingWriterAreLeftAlone) {
+TEST_P(E2eSimple, TheFilesOfALivingWriterAreLeftAlone) {
   const auto alive = OpenWriter(store_);
   const auto id = alive->BeginTransaction();
   EXPECT_THAT(alive->WriteBatch(EventBatch(0, 10)), IsOk());
@@ -185,7 +192,7 @@ TEST_F(E2eSimple, TheFilesOfALivingWriterAreLeftAlone) {
   EXPECT_EQ(Read(), EventRows(0, 20));
 }
 
-TEST_F(E2eSimple, WritersInThreadsAndProcessesLoseNothing) {
+TEST_P(E2eSimple, WritersInThreadsAndProcessesLoseNothing) {
   constexpr int kThreads = 4;
   constexpr int kCommits = 5;
   config_.retry.max_attempts = 100;
@@ -217,7 +224,7 @@ TEST_F(E2eSimple, WritersInThreadsAndProcessesLoseNothing) {
   EXPECT_EQ(Read(), want);
 }
 
-TEST_F(E2eSimple, SeveralTablesChangeTogether) {
+TEST_P(E2eSimple, SeveralTablesChangeTogether) {
   const auto orders = OpenWriter(store_, "orders");
   const auto lines = OpenWriter(store_, "lines");
   {
@@ -231,7 +238,7 @@ TEST_F(E2eSimple, SeveralTablesChangeTogether) {
   EXPECT_EQ(Read("lines"), EventRows(0, 5));
 }
 
-TEST_F(E2eSimple, AStoreThatIsNoneIsRefused) {
+TEST_P(E2eSimple, AStoreThatIsNoneIsRefused) {
   EXPECT_THAT(ObjectStore::Open("gs://bucket/prefix"),
               IsErrorSaying(ErrorKind::kInvalid, "dsn=gs://bucket/prefix"));
   EXPECT_THAT(ObjectStore::Open("file:///with%20escape"),
@@ -241,7 +248,13 @@ TEST_F(E2eSimple, AStoreThatIsNoneIsRefused) {
               IsErrorSaying(ErrorKind::kInvalid, "catalog_type=hive"));
   EXPECT_THAT(CreateIcebergWriter(Configuration(), nullptr, "t", "d", "traces"),
               IsErrorSaying(ErrorKind::kInvalid, "object store is null"));
+  config_.schema.catalog_type = "sql";
+  EXPECT_THAT(OpenWriter(store_)->WriteBatch(EventBatch(0, 1)), IsOk());
+  EXPECT_EQ(Read(), EventRows(0, 1));
 }
+
+INSTANTIATE_TEST_SUITE_P(On, E2eSimple, ::testing::Values("sqlite", "postgres"),
+                         [](const auto& each) { return each.param; });
 
 }  // namespace
 }  // namespace signaldb

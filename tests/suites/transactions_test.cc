@@ -1,8 +1,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "adapters/postgres/postgres_catalog.h"
+#include "base/event_listener.h"
 #include "signaldb/catalog_transaction.h"
 #include "suites/writer_world.h"
+#include "testing/postgres_server.h"
+
+// Each case on a catalog in memory and on a PostgreSQL server, with the same faults before it.
 
 namespace signaldb {
 namespace {
@@ -15,9 +20,35 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::IsErrorSaying;
 using testing::IsOk;
+using testing::PostgresServer;
 using testing::Rows;
 using ::testing::SizeIs;
 using testing::WriterWorld;
+
+class Transactions : public ::testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    if (GetParam() == "memory") return;
+    const auto& server = PostgresServer::OfThisProcess();
+    if (!server.has_value()) GTEST_SKIP() << server.error().message;
+    server_ = server->get();
+  }
+
+  /// An empty one.
+  std::unique_ptr<Catalog> NewCatalog() {
+    if (server_ == nullptr) return std::make_unique<MemoryCatalog>();
+    auto opened = PostgresCatalog::Open(server_->Uri(server_->NewDatabase()),
+                                        {.pool = {.min_connections = 0}}, clock_, events_);
+    EXPECT_THAT(opened, IsOk());
+    return opened.has_value() ? *std::move(opened) : nullptr;
+  }
+
+ private:
+  PostgresServer* server_ = nullptr;
+  SystemClock clock_;
+  NullEventListener events_;
+};
+using CatalogTransactions = Transactions;
 
 std::string Begin(IcebergTableWriter& writer) {
   const Result<std::string> id = writer.BeginTransaction();
@@ -25,8 +56,8 @@ std::string Begin(IcebergTableWriter& writer) {
   return id.value_or("");
 }
 
-TEST(Transactions, CommitMakesAllBatchesVisibleInOneSnapshot) {
-  WriterWorld world;
+TEST_P(Transactions, CommitMakesAllBatchesVisibleInOneSnapshot) {
+  WriterWorld world(NewCatalog());
   const auto writer = world.OpenWriter();
   const std::string id = Begin(*writer);
   for (int i = 0; i < 3; ++i) EXPECT_THAT(writer->WriteBatch(EventBatch(i * 10, 10)), IsOk());
@@ -36,8 +67,8 @@ TEST(Transactions, CommitMakesAllBatchesVisibleInOneSnapshot) {
   EXPECT_EQ(world.Snapshots(), 1);
 }
 
-TEST(Transactions, TheIdIsKnownWhileActiveAndStandsInSnapshotAndLog) {
-  WriterWorld world;
+TEST_P(Transactions, TheIdIsKnownWhileActiveAndStandsInSnapshotAndLog) {
+  WriterWorld world(NewCatalog());
   const auto writer = world.OpenWriter();
   EXPECT_FALSE(writer->HasActiveTransaction());
   EXPECT_EQ(writer->CurrentTransactionId(), std::nullopt);
@@ -48,13 +79,14 @@ TEST(Transactions, TheIdIsKnownWhileActiveAndStandsInSnapshotAndLog) {
   EXPECT_THAT(writer->WriteBatch(EventBatch(0, 1)), IsOk());
   EXPECT_THAT(writer->CommitTransaction(id), IsOk());
   EXPECT_FALSE(writer->HasActiveTransaction());
+  EXPECT_EQ(world.Read(), EventRows(0, 1));
   EXPECT_EQ(world.Current().current_snapshot()->summary.at("signaldb.commit-id"), id);
   EXPECT_TRUE(world.Logged("transaction committed", "transaction_id=" + id));
   EXPECT_TRUE(world.Logged("commit applied", "commit_id=" + id));
 }
 
-TEST(Transactions, BatchesAreFilesBeforeTheCommit) {
-  WriterWorld world;
+TEST_P(Transactions, BatchesAreFilesBeforeTheCommit) {
+  WriterWorld world(NewCatalog());
   const auto writer = world.OpenWriter();
   const std::string id = Begin(*writer);
   for (std::size_t i = 0; i < 5; ++i) {
@@ -63,10 +95,11 @@ TEST(Transactions, BatchesAreFilesBeforeTheCommit) {
   }
   EXPECT_THAT(writer->CommitTransaction(id), IsOk());
   EXPECT_THAT(world.DataFiles(), SizeIs(5));
+  EXPECT_EQ(world.Read(), EventRows(0, 5));
 }
 
-TEST(Transactions, RollbackLeavesTableAndStoreAsTheyWere) {
-  WriterWorld world;
+TEST_P(Transactions, RollbackLeavesTableAndStoreAsTheyWere) {
+  WriterWorld world(NewCatalog());
   const auto writer = world.OpenWriter();
   EXPECT_THAT(writer->WriteBatch(EventBatch(0, 5)), IsOk());
   const auto before = world.store->List();
@@ -80,17 +113,18 @@ TEST(Transactions, RollbackLeavesTableAndStoreAsTheyWere) {
   EXPECT_FALSE(writer->HasActiveTransaction());
 }
 
-TEST(Transactions, AnEmptyTransactionCommitsWithoutASnapshot) {
-  WriterWorld world;
+TEST_P(Transactions, AnEmptyTransactionCommitsWithoutASnapshot) {
+  WriterWorld world(NewCatalog());
   const auto writer = world.OpenWriter();
   const std::string id = Begin(*writer);
   EXPECT_THAT(writer->CommitTransaction(id), IsOk());
   EXPECT_EQ(world.Snapshots(), 0);
+  EXPECT_THAT(world.Read(), IsEmpty());
   EXPECT_FALSE(writer->HasActiveTransaction());
 }
 
-TEST(Transactions, AnEmptyBatchIsSkipped) {
-  WriterWorld world;
+TEST_P(Transactions, AnEmptyBatchIsSkipped) {
+  WriterWorld world(NewCatalog());
   const auto writer = world.OpenWriter();
   EXPECT_THAT(writer->WriteBatch(EventBatch(0, 0)), IsOk());
   EXPECT_EQ(world.Snapshots(), 0);
@@ -99,10 +133,11 @@ TEST(Transactions, AnEmptyBatchIsSkipped) {
   EXPECT_THAT(writer->CommitTransaction(id), IsOk());
   EXPECT_EQ(world.Snapshots(), 0);
   EXPECT_THAT(world.DataFiles(), IsEmpty());
+  EXPECT_THAT(world.Read(), IsEmpty());
 }
 
-TEST(Transactions, EachMisuseHasItsOwnErrorAndChangesNothing) {
-  WriterWorld world;
+TEST_P(Transactions, EachMisuseHasItsOwnErrorAndChangesNothing) {
+  WriterWorld world(NewCatalog());
   const auto writer = world.OpenWriter();
   EXPECT_THAT(writer->RollbackTransaction("x"),
               IsErrorSaying(ErrorKind::kInvalid,
@@ -126,8 +161,8 @@ TEST(Transactions, EachMisuseHasItsOwnErrorAndChangesNothing) {
               IsErrorSaying(ErrorKind::kInvalid, "no transaction is active"));
 }
 
-TEST(Transactions, ABatchThatDoesNotFitIsRefusedAndTheRestCommits) {
-  WriterWorld world;
+TEST_P(Transactions, ABatchThatDoesNotFitIsRefusedAndTheRestCommits) {
+  WriterWorld world(NewCatalog());
   const auto writer = world.OpenWriter();
   const std::string id = Begin(*writer);
   EXPECT_THAT(writer->WriteBatch(EventBatch(0, 3)), IsOk());
@@ -140,8 +175,8 @@ TEST(Transactions, ABatchThatDoesNotFitIsRefusedAndTheRestCommits) {
   EXPECT_EQ(world.Read(), EventRows(0, 6));
 }
 
-TEST(Transactions, ADroppedWriterRollsBack) {
-  WriterWorld world;
+TEST_P(Transactions, ADroppedWriterRollsBack) {
+  WriterWorld world(NewCatalog());
   {
     const auto writer = world.OpenWriter();
     Begin(*writer);
@@ -150,10 +185,11 @@ TEST(Transactions, ADroppedWriterRollsBack) {
   }
   EXPECT_THAT(world.DataFiles(), IsEmpty());
   EXPECT_EQ(world.Snapshots(), 0);
+  EXPECT_THAT(world.Read(), IsEmpty());
 }
 
-TEST(Transactions, ATransactionTimesOutAndIsRolledBack) {
-  WriterWorld world;
+TEST_P(Transactions, ATransactionTimesOutAndIsRolledBack) {
+  WriterWorld world(NewCatalog());
   world.config.transaction_timeout = std::chrono::seconds(10);
   const auto writer = world.OpenWriter();
   const std::string id = Begin(*writer);
@@ -166,10 +202,11 @@ TEST(Transactions, ATransactionTimesOutAndIsRolledBack) {
   EXPECT_EQ(world.Snapshots(), 0);
   EXPECT_FALSE(writer->HasActiveTransaction());
   EXPECT_THAT(writer->WriteBatch(EventBatch(0, 3)), IsOk()) << "the writer stays usable";
+  EXPECT_EQ(world.Read(), EventRows(0, 3));
 }
 
-TEST(Transactions, OutsideOneEveryBatchIsATransaction) {
-  WriterWorld world;
+TEST_P(Transactions, OutsideOneEveryBatchIsATransaction) {
+  WriterWorld world(NewCatalog());
   const auto writer = world.OpenWriter();
   EXPECT_THAT(writer->WriteBatch(EventBatch(0, 3)), IsOk());
   EXPECT_THAT(writer->WriteBatch(EventBatch(3, 3)), IsOk());
@@ -180,7 +217,7 @@ TEST(Transactions, OutsideOneEveryBatchIsATransaction) {
 // What another program does to the table's columns, which the writer has seen before.
 void ChangeColumns(WriterWorld& world, const std::function<void(std::vector<Field>&)>& change) {
   const TableIdentifier table{.levels = {"acme", "prod"}, .name = "events"};
-  const std::string before = world.store->real_catalog.MetadataLocation(table).value_or("");
+  const std::string before = world.store->real_catalog->MetadataLocation(table).value_or("");
   TableMetadata metadata = world.Current();
   auto schema = std::make_shared<Schema>(metadata.schema());
   ++schema->schema_id;
@@ -191,7 +228,7 @@ void ChangeColumns(WriterWorld& world, const std::function<void(std::vector<Fiel
   const std::string after = before + ".foreign.metadata.json";
   ASSERT_THAT(WriteFile(world.store->real_io, after, SerializeTableMetadata(metadata)), IsOk());
   const PointerUpdate update{.table = table, .expected = before, .next = after};
-  ASSERT_THAT(world.store->real_catalog.Commit({&update, 1}), IsOk());
+  ASSERT_THAT(world.store->real_catalog->Commit({&update, 1}), IsOk());
 }
 
 void ReplaceBody(std::vector<Field>& fields) {
@@ -202,9 +239,9 @@ void DropBody(std::vector<Field>& fields) { fields.pop_back(); }
 void DropAndAddBody(std::vector<Field>& fields) { fields[1].id = 3; }
 void NarrowId(std::vector<Field>& fields) { fields[0].type = Type(TypeId::kInt); }
 
-TEST(Transactions, ABatchIsLaidOutAgainForATableThatAnotherProgramChanged) {
+TEST_P(Transactions, ABatchIsLaidOutAgainForATableThatAnotherProgramChanged) {
   for (const auto change : {ReplaceBody, DropAndAddBody}) {
-    WriterWorld world;
+    WriterWorld world(NewCatalog());
     const auto writer = world.OpenWriter();
     ASSERT_THAT(writer->WriteBatch(EventBatch(0, 1)), IsOk());
     ChangeColumns(world, change);
@@ -214,8 +251,8 @@ TEST(Transactions, ABatchIsLaidOutAgainForATableThatAnotherProgramChanged) {
   }
 }
 
-TEST(Transactions, ABatchThatNoLongerFitsIsRefusedByTheTableAsItIs) {
-  WriterWorld world;
+TEST_P(Transactions, ABatchThatNoLongerFitsIsRefusedByTheTableAsItIs) {
+  WriterWorld world(NewCatalog());
   const auto writer = world.OpenWriter();
   ASSERT_THAT(writer->WriteBatch(EventBatch(0, 1)), IsOk());
   ChangeColumns(world, DropBody);
@@ -225,8 +262,8 @@ TEST(Transactions, ABatchThatNoLongerFitsIsRefusedByTheTableAsItIs) {
   EXPECT_THAT(world.DataFiles(), SizeIs(1));
 }
 
-TEST(Transactions, ABatchIsNotRefusedByWhatWasSeenAWhileAgo) {
-  WriterWorld world;
+TEST_P(Transactions, ABatchIsNotRefusedByWhatWasSeenAWhileAgo) {
+  WriterWorld world(NewCatalog());
   const auto writer = world.OpenWriter();
   ASSERT_THAT(writer->WriteBatch(EventBatch(0, 1)), IsOk());
   const auto more =
@@ -241,9 +278,9 @@ TEST(Transactions, ABatchIsNotRefusedByWhatWasSeenAWhileAgo) {
   EXPECT_EQ(world.Read(), EventRows(0, 2));
 }
 
-TEST(Transactions, OneWhoseColumnsMovedIsRolledBackWhole) {
+TEST_P(Transactions, OneWhoseColumnsMovedIsRolledBackWhole) {
   for (const auto change : {ReplaceBody, DropAndAddBody, DropBody, NarrowId}) {
-    WriterWorld world;
+    WriterWorld world(NewCatalog());
     const auto writer = world.OpenWriter();
     const std::string id = Begin(*writer);
     ASSERT_THAT(writer->WriteBatch(EventBatch(0, 1)), IsOk());
@@ -259,8 +296,8 @@ TEST(Transactions, OneWhoseColumnsMovedIsRolledBackWhole) {
   }
 }
 
-TEST(CatalogTransactions, RefuseColumnsThatMovedInAnyTable) {
-  WriterWorld world;
+TEST_P(CatalogTransactions, RefuseColumnsThatMovedInAnyTable) {
+  WriterWorld world(NewCatalog());
   const auto events = world.OpenWriter();
   const auto others = world.OpenWriter("others");
   ASSERT_THAT(events->WriteBatch(EventBatch(0, 1)), IsOk());
@@ -274,16 +311,16 @@ TEST(CatalogTransactions, RefuseColumnsThatMovedInAnyTable) {
   EXPECT_THAT(world.DataFiles(), SizeIs(1));
 }
 
-TEST(Transactions, SeveralBatchesWrapThemselves) {
-  WriterWorld world;
+TEST_P(Transactions, SeveralBatchesWrapThemselves) {
+  WriterWorld world(NewCatalog());
   const auto writer = world.OpenWriter();
   EXPECT_THAT(writer->WriteBatches({EventBatch(0, 3), EventBatch(3, 3), EventBatch(6, 0)}), IsOk());
   EXPECT_EQ(world.Read(), EventRows(0, 6));
   EXPECT_EQ(world.Snapshots(), 1);
 }
 
-TEST(Transactions, SeveralBatchesFailAsOneAndTheWriterStaysUsable) {
-  WriterWorld world;
+TEST_P(Transactions, SeveralBatchesFailAsOneAndTheWriterStaysUsable) {
+  WriterWorld world(NewCatalog());
   const auto writer = world.OpenWriter();
   const auto wrong = EventBatch(3, 1)->RemoveColumn(0).ValueOrDie();
   EXPECT_THAT(writer->WriteBatches({EventBatch(0, 3), wrong}),
@@ -295,8 +332,8 @@ TEST(Transactions, SeveralBatchesFailAsOneAndTheWriterStaysUsable) {
   EXPECT_EQ(world.Read(), EventRows(0, 3));
 }
 
-TEST(Transactions, SeveralBatchesJoinTheActiveOne) {
-  WriterWorld world;
+TEST_P(Transactions, SeveralBatchesJoinTheActiveOne) {
+  WriterWorld world(NewCatalog());
   const auto writer = world.OpenWriter();
   const std::string id = Begin(*writer);
   EXPECT_THAT(writer->WriteBatches({EventBatch(0, 3), EventBatch(3, 3)}), IsOk());
@@ -306,10 +343,10 @@ TEST(Transactions, SeveralBatchesJoinTheActiveOne) {
   EXPECT_EQ(world.Read(), EventRows(0, 6));
 }
 
-TEST(Transactions, AFailedCommitLeavesNoSnapshotAndNoFile) {
+TEST_P(Transactions, AFailedCommitLeavesNoSnapshotAndNoFile) {
   for (const CommitFault fault :
        {CommitFault::kConflict, CommitFault::kOutage, CommitFault::kInvalid}) {
-    WriterWorld world;
+    WriterWorld world(NewCatalog());
     const auto writer = world.OpenWriter();
     const auto before = world.store->List();
     const std::string id = Begin(*writer);
@@ -324,8 +361,8 @@ TEST(Transactions, AFailedCommitLeavesNoSnapshotAndNoFile) {
   }
 }
 
-TEST(Transactions, ALostReplyIsFoundOutAndIsASuccess) {
-  WriterWorld world;
+TEST_P(Transactions, ALostReplyIsFoundOutAndIsASuccess) {
+  WriterWorld world(NewCatalog());
   const auto writer = world.OpenWriter();
   world.store->catalog->Script({CommitFault::kLostReply});
   EXPECT_THAT(writer->WriteBatch(EventBatch(0, 3)), IsOk());
@@ -347,10 +384,10 @@ std::string LeaveInDoubt(WriterWorld& world, IcebergTableWriter& writer, CommitF
   return id;
 }
 
-TEST(Transactions, InDoubtACommitFindsOutAndNeverAppliesTwice) {
+TEST_P(Transactions, InDoubtACommitFindsOutAndNeverAppliesTwice) {
   for (const CommitFault fault :
        {CommitFault::kLostReply, CommitFault::kLostRequest, CommitFault::kLateRequest}) {
-    WriterWorld world;
+    WriterWorld world(NewCatalog());
     const auto writer = world.OpenWriter();
     const std::string id = LeaveInDoubt(world, *writer, fault);
     EXPECT_THAT(writer->WriteBatch(EventBatch(3, 3)),
@@ -362,9 +399,9 @@ TEST(Transactions, InDoubtACommitFindsOutAndNeverAppliesTwice) {
   }
 }
 
-TEST(Transactions, InDoubtARollbackSaysWhichItWas) {
+TEST_P(Transactions, InDoubtARollbackSaysWhichItWas) {
   {
-    WriterWorld world;
+    WriterWorld world(NewCatalog());
     const auto writer = world.OpenWriter();
     const std::string id = LeaveInDoubt(world, *writer, CommitFault::kLostReply);
     EXPECT_THAT(writer->RollbackTransaction(id),
@@ -372,7 +409,7 @@ TEST(Transactions, InDoubtARollbackSaysWhichItWas) {
     EXPECT_EQ(world.Read(), EventRows(0, 3));
   }
   for (const CommitFault fault : {CommitFault::kLostRequest, CommitFault::kLateRequest}) {
-    WriterWorld world;
+    WriterWorld world(NewCatalog());
     const auto writer = world.OpenWriter();
     const std::string id = LeaveInDoubt(world, *writer, fault);
     const Status rolled_back = writer->RollbackTransaction(id);
@@ -387,8 +424,8 @@ TEST(Transactions, InDoubtARollbackSaysWhichItWas) {
 
 // Hours later the snapshot that would tell is expired. Writing the rows again would double them,
 // deleting the files would tear them out of the table.
-TEST(Transactions, InDoubtForLongerThanHistoryIsKeptNeverGuesses) {
-  WriterWorld world;
+TEST_P(Transactions, InDoubtForLongerThanHistoryIsKeptNeverGuesses) {
+  WriterWorld world(NewCatalog());
   TableOptions options;
   options.properties = {{"signaldb.expire-on-commit.enabled", "true"},
                         {"history.expire.max-snapshot-age-ms", "1000"}};
@@ -406,8 +443,8 @@ TEST(Transactions, InDoubtForLongerThanHistoryIsKeptNeverGuesses) {
   EXPECT_EQ(world.Read(), EventRows(0, 6));
 }
 
-TEST(Transactions, RowsAreDeletedOverwrittenAndReplacedInSnapshotsOfTheirOwn) {
-  WriterWorld world;
+TEST_P(Transactions, RowsAreDeletedOverwrittenAndReplacedInSnapshotsOfTheirOwn) {
+  WriterWorld world(NewCatalog());
   const auto writer = world.OpenWriter();
   EXPECT_THAT(writer->WriteBatch(EventBatch(0, 10)), IsOk());
   const Result<EditCounts> deleted =
@@ -425,18 +462,19 @@ TEST(Transactions, RowsAreDeletedOverwrittenAndReplacedInSnapshotsOfTheirOwn) {
   EXPECT_EQ(world.Snapshots(), 4);
 }
 
-TEST(Transactions, RowsAreNotDeletedWhileATransactionIsActive) {
-  WriterWorld world;
+TEST_P(Transactions, RowsAreNotDeletedWhileATransactionIsActive) {
+  WriterWorld world(NewCatalog());
   const auto writer = world.OpenWriter();
   const std::string id = Begin(*writer);
   EXPECT_THAT(writer->DeleteWhere(RowFilter::All()), IsErrorSaying(ErrorKind::kInvalid, id));
   EXPECT_THAT(writer->RollbackTransaction(id), IsOk());
+  EXPECT_THAT(world.Read(), IsEmpty());
   EXPECT_THAT(writer->OverwriteWhere(RowFilter::All(), {nullptr}),
               IsErrorSaying(ErrorKind::kInvalid, "null"));
 }
 
-TEST(Transactions, TwoWritersOfOneTableBothWin) {
-  WriterWorld world;
+TEST_P(Transactions, TwoWritersOfOneTableBothWin) {
+  WriterWorld world(NewCatalog());
   const auto first = world.OpenWriter();
   const auto second = world.OpenWriter();
   const std::string a = Begin(*first);
@@ -449,9 +487,9 @@ TEST(Transactions, TwoWritersOfOneTableBothWin) {
   EXPECT_EQ(world.Read(), EventRows(0, 6));
 }
 
-TEST(Transactions, AFailingStoreLeavesNothingOfABatchBehind) {
+TEST_P(Transactions, AFailingStoreLeavesNothingOfABatchBehind) {
   for (std::uint64_t at = 1; at < 40; ++at) {
-    WriterWorld world;
+    WriterWorld world(NewCatalog());
     world.config.retry.max_attempts = 1;
     const auto writer = world.OpenWriter();
     const std::string id = Begin(*writer);
@@ -467,8 +505,8 @@ TEST(Transactions, AFailingStoreLeavesNothingOfABatchBehind) {
   }
 }
 
-TEST(CatalogTransactions, CommitSeveralTablesAsOne) {
-  WriterWorld world;
+TEST_P(CatalogTransactions, CommitSeveralTablesAsOne) {
+  WriterWorld world(NewCatalog());
   const auto orders = world.OpenWriter("orders");
   const auto lines = world.OpenWriter("lines");
   auto transaction = CatalogTransaction::Begin({*orders, *lines});
@@ -486,8 +524,8 @@ TEST(CatalogTransactions, CommitSeveralTablesAsOne) {
   EXPECT_THAT((*transaction)->Commit(), IsErrorSaying(ErrorKind::kInvalid, "is committed"));
 }
 
-TEST(CatalogTransactions, FailRollBackAndAreDroppedAsOne) {
-  WriterWorld world;
+TEST_P(CatalogTransactions, FailRollBackAndAreDroppedAsOne) {
+  WriterWorld world(NewCatalog());
   const auto orders = world.OpenWriter("orders");
   const auto lines = world.OpenWriter("lines");
   for (int way = 0; way < 3; ++way) {
@@ -505,12 +543,14 @@ TEST(CatalogTransactions, FailRollBackAndAreDroppedAsOne) {
     transaction->reset();
     EXPECT_THAT(world.DataFiles(), IsEmpty());
     EXPECT_EQ(world.Snapshots("orders") + world.Snapshots("lines"), 0);
+    EXPECT_THAT(world.Read("orders"), IsEmpty());
+    EXPECT_THAT(world.Read("lines"), IsEmpty());
   }
 }
 
-TEST(CatalogTransactions, RefuseWritersThatCannotCommitTogether) {
-  WriterWorld world;
-  WriterWorld other_world;
+TEST_P(CatalogTransactions, RefuseWritersThatCannotCommitTogether) {
+  WriterWorld world(NewCatalog());
+  WriterWorld other_world(NewCatalog());
   const auto orders = world.OpenWriter("orders");
   const auto same = world.OpenWriter("orders");
   const auto elsewhere = other_world.OpenWriter("lines");
@@ -523,7 +563,15 @@ TEST(CatalogTransactions, RefuseWritersThatCannotCommitTogether) {
   ASSERT_THAT(transaction, IsOk());
   EXPECT_THAT((*transaction)->WriteBatch(*elsewhere, EventBatch(0, 1)),
               IsErrorSaying(ErrorKind::kInvalid, "begun without this writer"));
+  EXPECT_THAT((*transaction)->WriteBatch(*orders, EventBatch(0, 1)), IsOk());
+  EXPECT_THAT((*transaction)->Commit(), IsOk());
+  EXPECT_EQ(world.Read("orders"), EventRows(0, 1));
+  EXPECT_THAT(other_world.Read("lines"), IsEmpty());
 }
+
+constexpr auto kNameOf = [](const auto& each) { return each.param; };
+INSTANTIATE_TEST_SUITE_P(On, Transactions, ::testing::Values("memory", "postgres"), kNameOf);
+INSTANTIATE_TEST_SUITE_P(On, CatalogTransactions, ::testing::Values("memory", "postgres"), kNameOf);
 
 }  // namespace
 }  // namespace signaldb

@@ -57,7 +57,9 @@ inline Rows EventRows(std::int64_t first, std::int64_t count, const std::string&
 /// A store in memory whose files, catalog and clock do as the test says.
 class FaultyStore final : public ObjectStore {
  public:
-  FaultyStore() : ObjectStore(std::make_unique<Parts>()) {
+  /// `working` is what stands behind the catalog with faults.
+  explicit FaultyStore(std::unique_ptr<Catalog> working)
+      : ObjectStore(std::make_unique<Parts>()), real_catalog(std::move(working)) {
     auto owned_clock = std::make_unique<FakeClock>();
     clock = owned_clock.get();
     parts().clock = std::move(owned_clock);
@@ -67,13 +69,13 @@ class FaultyStore final : public ObjectStore {
     io = owned_io.get();
     parts().io = std::move(owned_io);
     parts().warehouse = "memory://";
-    auto owned_catalog = std::make_shared<FaultyCatalog>(real_catalog);
+    auto owned_catalog = std::make_shared<FaultyCatalog>(*real_catalog);
     catalog = owned_catalog.get();
     parts().memory_catalogs["memory:signaldb"] = std::move(owned_catalog);
   }
 
   MemoryFileIo real_io;
-  MemoryCatalog real_catalog;
+  std::unique_ptr<Catalog> real_catalog;
   FakeClock* clock = nullptr;
   FaultyFileIo* io = nullptr;
   FaultyCatalog* catalog = nullptr;
@@ -82,7 +84,8 @@ class FaultyStore final : public ObjectStore {
 /// Writers over such a store, and what a reader sees.
 class WriterWorld {
  public:
-  WriterWorld() {
+  explicit WriterWorld(std::unique_ptr<Catalog> working = std::make_unique<MemoryCatalog>())
+      : store(std::make_shared<FaultyStore>(std::move(working))) {
     config.schema.catalog_type = "memory";
     config.on_log = [this](const std::string& line) { lines.push_back(line); };
   }
@@ -98,7 +101,7 @@ class WriterWorld {
   /// As the catalog has the table now, past all caches and faults.
   TableMetadata Current(const std::string& table = "events") {
     const auto location =
-        store->real_catalog.MetadataLocation({.levels = {"acme", "prod"}, .name = table});
+        store->real_catalog->MetadataLocation({.levels = {"acme", "prod"}, .name = table});
     EXPECT_THAT(location, IsOk());
     const auto bytes = store->real_io.Read(location.value_or(""));
     EXPECT_THAT(bytes, IsOk());
@@ -143,7 +146,7 @@ class WriterWorld {
     });
   }
 
-  std::shared_ptr<FaultyStore> store = std::make_shared<FaultyStore>();
+  std::shared_ptr<FaultyStore> store;
   Configuration config;
   std::vector<std::string> lines;
 };
