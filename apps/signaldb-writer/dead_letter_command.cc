@@ -2,6 +2,7 @@
 
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <unistd.h>
@@ -21,6 +22,8 @@ struct Options {
   ConfigurationArguments configuration;
   LetterFilter filter;
   std::string since;
+  std::optional<std::string> to_tenant;
+  std::optional<std::string> to_dataset;
   bool json = false;
   bool raw = false;
   bool yes = false;
@@ -30,6 +33,9 @@ Result<int> Run(LetterVerb verb, const Options& options) {
   LetterRequest request{.verb = verb, .filter = options.filter};
   if (!options.since.empty()) {
     SIGNALDB_ASSIGN(request.filter.since, ParseTimestamp(options.since));
+  }
+  if (options.to_tenant && options.to_dataset) {
+    request.target = {*options.to_tenant, *options.to_dataset};
   }
   if (options.json) request.form = LetterForm::kJson;
   if (options.raw) request.form = LetterForm::kRaw;
@@ -74,8 +80,14 @@ void AddDeadLetterCommands(CLI::App& app, int& exit_code) {
   add("list", "Count letters by dataset and reason", LetterVerb::kList);
   add("show", "Print one letter with its message", LetterVerb::kShow)
       ->add_flag("--raw", options->raw, "Print the bytes of the message and nothing else");
-  add("replay", "Decode letters again under today's limits and write their rows",
-      LetterVerb::kReplay);
+  auto* replay = add("replay", "Decode letters again under today's limits and write their rows",
+                     LetterVerb::kReplay);
+  auto* to_tenant = replay->add_option("--to-tenant", options->to_tenant,
+                                       "Whose rows they become, whoever they were meant for");
+  auto* to_dataset =
+      replay->add_option("--to-dataset", options->to_dataset, "The dataset of that tenant");
+  to_tenant->needs(to_dataset);
+  to_dataset->needs(to_tenant);
   add("drop", "Remove letters for good", LetterVerb::kDrop)
       ->add_flag("--yes", options->yes, "Do not ask");
 }

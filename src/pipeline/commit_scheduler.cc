@@ -51,8 +51,9 @@ std::shared_ptr<SourceLane> CommitScheduler::OpenLane(SourceKey key, LaneOrder o
                                                       OnProgress on_progress) {
   auto lane = std::make_shared<SourceLane>(std::move(key), order);
   const std::scoped_lock lock(mutex_);
-  SIGNALDB_ASSERT(std::ranges::none_of(
-      lanes_, [&](const auto& open) { return open.first->key() == lane->key(); }));
+  const bool is_open = std::ranges::any_of(
+      lanes_, [&](const auto& open) { return open.first->key() == lane->key(); });
+  if (is_open) return nullptr;
   lanes_[lane.get()] = {.lane = lane, .on_progress = std::move(on_progress)};
   return lane;
 }

@@ -87,7 +87,8 @@ class CommitScheduler {
   /// Starts the workers. Without it, CommitOneDue drives everything (tests, recovery).
   void Start();
 
-  /// A lane to add messages to. Its key must not be open already.
+  /// A lane to add messages to; null while its key is open already: two readers of one source would
+  /// each take the other's positions for its own.
   [[nodiscard]] std::shared_ptr<SourceLane> OpenLane(SourceKey key, LaneOrder order,
                                                      OnProgress on_progress);
 

@@ -69,9 +69,9 @@ class LetterDesk::FileEdit {
   FileEdit(const FileEdit&) = delete;
   FileEdit& operator=(const FileEdit&) = delete;
 
-  [[nodiscard]] Status Read(const DataFile& file, Doing doing, const LetterFilter& filter) {
+  [[nodiscard]] Status Read(const DataFile& file, const Order& order, const LetterFilter& filter) {
     return ReadDataFile(with_.io, *Letters().table.metadata, file,
-                        [&](const auto& rows) { return Take(rows, doing, filter); });
+                        [&](const auto& rows) { return Take(rows, order, filter); });
   }
 
   /// Takes `file` out and everything else in. False if nothing of it was to be changed.
@@ -106,7 +106,7 @@ class LetterDesk::FileEdit {
 
   Target& Letters() { return targets_.at(LettersOf(dataset_)); }
 
-  [[nodiscard]] Status Take(const std::shared_ptr<arrow::RecordBatch>& rows, Doing doing,
+  [[nodiscard]] Status Take(const std::shared_ptr<arrow::RecordBatch>& rows, const Order& order,
                             const LetterFilter& filter) {
     std::int64_t run = 0;  // Rows right before `row` that stay.
     std::int64_t run_bytes = 0;
@@ -118,7 +118,7 @@ class LetterDesk::FileEdit {
     };
     for (std::int64_t row = 0; row < rows->num_rows(); ++row) {
       SIGNALDB_ASSIGN(const DeadLetter letter, LetterIn(*rows, row));
-      SIGNALDB_ASSIGN(const bool stays, Treat(letter, doing, filter));
+      SIGNALDB_ASSIGN(const bool stays, Treat(letter, order, filter));
       if (stays) {
         ++run;
         run_bytes += static_cast<std::int64_t>(letter.message.size()) + kLetterBytes;
@@ -131,21 +131,29 @@ class LetterDesk::FileEdit {
   }
 
   // Whether the letter stays as it is.
-  [[nodiscard]] Result<bool> Treat(const DeadLetter& letter, Doing doing,
+  [[nodiscard]] Result<bool> Treat(const DeadLetter& letter, const Order& order,
                                    const LetterFilter& filter) {
     if (!filter.Holds(letter)) return true;
     ++report_.matched;
-    if (doing == Doing::kDrop) {
+    if (order.doing == Order::Doing::kDrop) {
       ++report_.removed;
       return false;
     }
-    SIGNALDB_ASSIGN(const bool stays, Replay(letter));
+    SIGNALDB_ASSIGN(const bool stays, Replay(letter, order.target));
     report_.left += stays ? 1 : 0;
     return stays;
   }
 
-  [[nodiscard]] Result<bool> Replay(const DeadLetter& letter) {
-    if (!letter.IsReplayable()) {
+  [[nodiscard]] Result<bool> Replay(const DeadLetter& letter,
+                                    const std::optional<DatasetId>& wanted) {
+    const bool is_unfit = letter.content == LetterContent::kUnfit;
+    if (is_unfit && !wanted) {
+      return Stays(
+          fmt::format("refused before it was decoded, so whose rows they are is not known; "
+                      "--to-tenant and --to-dataset say where to, if you know: {}",
+                      letter.reason));
+    }
+    if (!is_unfit && !letter.IsReplayable()) {
       return Stays(fmt::format("content is {}, not all that is missing", ToString(letter.content)));
     }
     DecodeOptions options = desk_.decode_;
@@ -154,7 +162,10 @@ class LetterDesk::FileEdit {
         DecodeMessage(letter.signal, letter.encoding, letter.message, options);
     const Status fit = decoded ? CheckHours(*decoded) : Status(std::unexpected(decoded.error()));
     if (!fit) return Stays(fit.error().message);
-    if (decoded->accepted == 0) return Stays(decoded->rejection_message);
+    if (decoded->accepted == 0) {
+      return Stays(decoded->rejected > 0 ? decoded->rejection_message
+                                         : "it holds no records, so there is nothing to write");
+    }
     std::optional<std::string> rest;
     if (decoded->rejected > 0) {
       auto selected =
@@ -162,9 +173,9 @@ class LetterDesk::FileEdit {
       if (!selected) return Stays(decoded->rejection_message);
       rest = *std::move(selected);
     }
-    const DatasetId target{
-        letter.for_tenant.empty() ? dataset_.tenant : std::string(letter.for_tenant),
-        letter.for_dataset.empty() ? dataset_.dataset : std::string(letter.for_dataset)};
+    const DatasetId target = wanted.value_or(
+        DatasetId{letter.for_tenant.empty() ? dataset_.tenant : std::string(letter.for_tenant),
+                  letter.for_dataset.empty() ? dataset_.dataset : std::string(letter.for_dataset)});
     const std::int64_t bytes = BytesOf(*decoded);
     for (DecodedTable& table : decoded->tables) {
       report_.rows += table.rows->num_rows();
@@ -183,6 +194,11 @@ class LetterDesk::FileEdit {
     remaining.content = LetterContent::kRecords;
     remaining.encoding = MessageEncoding::kProtobuf;
     remaining.message = std::as_bytes(std::span(*rest));
+    // The records that are left go where the others went, whoever replays them.
+    if (wanted) {
+      remaining.for_tenant = target.tenant;
+      remaining.for_dataset = target.dataset;
+    }
     SIGNALDB_TRY(
         Add(Letters(), RowOf(remaining), static_cast<std::int64_t>(rest->size()) + kLetterBytes));
     return false;
@@ -292,16 +308,18 @@ Status LetterDesk::ForEach(const DatasetId& dataset, const LetterFilter& filter,
 }
 
 Result<LetterReport> LetterDesk::Replay(const DatasetId& dataset, const LetterFilter& filter,
+                                        const std::optional<DatasetId>& target,
                                         std::stop_token stop) {
-  return EditFiles(Doing::kReplay, dataset, filter, std::move(stop));
+  return EditFiles({.doing = Order::Doing::kReplay, .target = target}, dataset, filter,
+                   std::move(stop));
 }
 
 Result<LetterReport> LetterDesk::Drop(const DatasetId& dataset, const LetterFilter& filter,
                                       std::stop_token stop) {
-  return EditFiles(Doing::kDrop, dataset, filter, std::move(stop));
+  return EditFiles({.doing = Order::Doing::kDrop}, dataset, filter, std::move(stop));
 }
 
-Result<LetterReport> LetterDesk::EditFiles(Doing doing, const DatasetId& dataset,
+Result<LetterReport> LetterDesk::EditFiles(const Order& order, const DatasetId& dataset,
                                            const LetterFilter& filter, std::stop_token stop) {
   LetterReport report;
   SIGNALDB_ASSIGN(const LoadedTable base, with_.committer.Load(LettersOf(dataset)));
@@ -309,7 +327,7 @@ Result<LetterReport> LetterDesk::EditFiles(Doing doing, const DatasetId& dataset
   for (const DataFile& file : files) {
     SIGNALDB_ASSIGN(LoadedTable now, with_.committer.Load(LettersOf(dataset)));
     FileEdit edit(*this, dataset, std::move(now), report);
-    SIGNALDB_TRY(edit.Read(file, doing, filter));
+    SIGNALDB_TRY(edit.Read(file, order, filter));
     SIGNALDB_ASSIGN([[maybe_unused]] const bool changed, edit.Commit(file, stop));
   }
   return report;

@@ -78,9 +78,13 @@ class LetterDesk {
 
   /// Decodes the letters that match under today's limits, and moves what can be rows now into the
   /// tables. A commit for each data file: after an error, those before it are done.
+  ///
+  /// Rows go to the dataset they were meant for; with `target` to that one, and so do letters of
+  /// content kUnfit, which are left alone without it: nobody knows whose they are.
   /// Errors: as ForEach and TableCommitter::Commit; kConflict (the letters were changed
   /// meanwhile), kUnknownOutcome (repeat it to find out; nothing is doubled).
   [[nodiscard]] Result<LetterReport> Replay(const DatasetId& dataset, const LetterFilter& filter,
+                                            const std::optional<DatasetId>& target = {},
                                             std::stop_token stop = {});
 
   /// Removes the letters that match for good. Errors: as Replay.
@@ -89,9 +93,13 @@ class LetterDesk {
 
  private:
   class FileEdit;
-  enum class Doing : std::uint8_t { kReplay, kDrop };
+  struct Order {
+    enum class Doing : std::uint8_t { kReplay, kDrop };
+    Doing doing = Doing::kReplay;
+    std::optional<DatasetId> target = {};
+  };
 
-  [[nodiscard]] Result<LetterReport> EditFiles(Doing doing, const DatasetId& dataset,
+  [[nodiscard]] Result<LetterReport> EditFiles(const Order& order, const DatasetId& dataset,
                                                const LetterFilter& filter, std::stop_token stop);
 
   Catalog& catalog_;

@@ -48,6 +48,7 @@ PartRows MessageDecoding::Decode(const SourceMessage& message, std::size_t part,
   }
   if (const auto& why = message.unfit ? message.unfit : destination.refused; why) {
     letter.reason = *why;
+    if (message.unfit) letter.content = LetterContent::kUnfit;
     Keep(message, letter, destination, rows);
     return rows;
   }

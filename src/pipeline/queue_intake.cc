@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "pipeline/message_decoding.h"
 #include "telemetry/dead_letter.h"
 
@@ -97,16 +99,22 @@ class WaitingMessages {
 
 class Lane final : public MessageLane {
  public:
-  Lane(Collaborators with, LaneOptions options)
+  Lane(Collaborators with, std::function<Status(const LaneProgress&)> on_progress)
       : with_(with),
         decoding_(with.options.decode, with.allowance, with.events),
-        on_progress_(std::move(options.on_progress)),
-        lane_(with.scheduler.OpenLane(
-            std::move(options.key), options.order,
-            [this](const LaneProgress& progress) { return PassOn(progress); })) {}
+        on_progress_(std::move(on_progress)) {}
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
-  ~Lane() override { with_.scheduler.CloseLane(*lane_); }
+  ~Lane() override {
+    if (lane_ != nullptr) with_.scheduler.CloseLane(*lane_);
+  }
+
+  /// Once, before anything else. False if the key is open already.
+  [[nodiscard]] bool Open(SourceKey key, LaneOrder order) {
+    lane_ = with_.scheduler.OpenLane(
+        std::move(key), order, [this](const LaneProgress& progress) { return PassOn(progress); });
+    return lane_ != nullptr;
+  }
 
   Status Deliver(const SourceMessage& message) override {
     {
@@ -256,7 +264,7 @@ class Lane final : public MessageLane {
   // that wait or are on their way like this.
   std::map<SourcePosition, std::vector<SourcePosition>> members_;
   std::set<SourcePosition> spoken_for_;
-  const std::shared_ptr<SourceLane> lane_;
+  std::shared_ptr<SourceLane> lane_;
 };
 
 }  // namespace
@@ -269,9 +277,17 @@ QueueIntake::QueueIntake(QueueIntakeOptions options, CommitScheduler& scheduler,
       budget_(budget),
       allowance_(options_.dead_letters, clock) {}
 
-std::unique_ptr<MessageLane> QueueIntake::OpenLane(LaneOptions options) {
-  return std::make_unique<Lane>(Collaborators{options_, scheduler_, events_, budget_, allowance_},
-                                std::move(options));
+Result<std::unique_ptr<MessageLane>> QueueIntake::OpenLane(LaneOptions options) {
+  auto lane =
+      std::make_unique<Lane>(Collaborators{options_, scheduler_, events_, budget_, allowance_},
+                             std::move(options.on_progress));
+  if (!lane->Open(options.key, options.order)) {
+    return Fail(ErrorKind::kConflict,
+                fmt::format("another block of this process reads the same messages; name them in "
+                            "one block only key={}",
+                            options.key));
+  }
+  return lane;
 }
 
 }  // namespace signaldb

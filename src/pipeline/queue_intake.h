@@ -38,7 +38,7 @@ class QueueIntake final : public SourceIntake {
   QueueIntake(QueueIntakeOptions options, CommitScheduler& scheduler, Clock& clock,
               EventListener& events, MemoryBudget& budget);
 
-  [[nodiscard]] std::unique_ptr<MessageLane> OpenLane(LaneOptions options) override;
+  [[nodiscard]] Result<std::unique_ptr<MessageLane>> OpenLane(LaneOptions options) override;
 
  private:
   const QueueIntakeOptions options_;

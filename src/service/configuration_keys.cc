@@ -342,7 +342,7 @@ constexpr auto kKeys = std::to_array<ConfigurationKey>({
      "and checksum; it cannot be replayed.",
      +[](C& c) -> std::int64_t& { return c.dead_letters.message_bytes_max; },
      {},
-     0,
+     1,
      1'024 * kMiB},
     {"dead_letters.bytes_max_per_hour",
      kBytes,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <ctime>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include <fmt/chrono.h>
@@ -22,15 +23,43 @@ std::string TimeText(Nanos time) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time_t{seconds.count()}));
 }
 
-// Reasons that differ in numbers only are one.
+// Reasons that differ in numbers only, of ten digits or sixteen, are one.
 std::string AlikeReason(std::string_view reason) {
+  constexpr std::string_view kHex = "0x";
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const auto is_hex_digit = [&](char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+  };
   std::string alike;
-  for (const char c : reason) {
-    const bool digit = c >= '0' && c <= '9';
-    if (digit && alike.ends_with('#')) continue;
-    alike += digit ? '#' : c;
+  while (!reason.empty()) {
+    const bool hex = reason.starts_with(kHex);
+    if (hex) reason.remove_prefix(kHex.size());
+    const auto* const end = hex ? std::ranges::find_if_not(reason, is_hex_digit)
+                                : std::ranges::find_if_not(reason, is_digit);
+    const auto digits = static_cast<std::size_t>(end - reason.begin());
+    if (hex || digits > 0) {
+      alike += hex ? "0x#" : "#";
+      reason.remove_prefix(digits);
+    } else {
+      alike += reason.front();
+      reason.remove_prefix(1);
+    }
   }
   return alike;
+}
+
+// Looking at letters must not make the places where there are none.
+Status CheckCatalog(const ServiceConfiguration& values, FileSystem& files) {
+  const std::string& path = values.schema.sqlite_path;
+  const bool in_file =
+      values.schema.catalog_type == CatalogType::kSql && !path.empty() && path != ":memory:";
+  if (!in_file) return {};
+  SIGNALDB_ASSIGN(const std::optional<DirEntry> file, files.Stat(path));
+  if (file) return {};
+  return Fail(ErrorKind::kUnavailable,
+              fmt::format("there is no catalog at {}; name the configuration of the writer with "
+                          "--config, or call this in its folder",
+                          path));
 }
 
 struct Counts {
@@ -135,6 +164,8 @@ std::string LetterText(const DatasetId& dataset, const DeadLetter& letter) {
   std::string text =
       fmt::format("dataset      {}.{}\nsource       {}\nposition     {} part {}\n", dataset.tenant,
                   dataset.dataset, letter.source, letter.position, letter.part);
+  if (letter.source.starts_with("kafka/"))
+    text += fmt::format("offset       {}\n", letter.position - 1);
   if (letter.messages > 1)
     text +=
         fmt::format("messages     {} from position {}\n", letter.messages, letter.first_position);
@@ -186,6 +217,7 @@ Result<std::unique_ptr<LetterCommands>> LetterCommands::Open(const ServiceConfig
                                                              FileSystem& files, Clock& clock,
                                                              Random& random,
                                                              EventListener& events) {
+  SIGNALDB_TRY(CheckCatalog(values, files));
   SIGNALDB_ASSIGN(Storage storage, OpenStorage(values, files, clock, random, events));
   if (storage.in_flight == nullptr) {
     return Fail(ErrorKind::kInvalid,
@@ -253,20 +285,23 @@ Result<std::int64_t> LetterCommands::Count(const LetterFilter& filter) {
 }
 
 Result<LetterCommands::Outcome> LetterCommands::Replay(const LetterFilter& filter,
+                                                       const std::optional<DatasetId>& target,
                                                        LetterForm form) {
-  return Change(&LetterDesk::Replay, filter, form);
+  return Change([&](const DatasetId& dataset) { return desk_.Replay(dataset, filter, target); },
+                filter, form);
 }
 
 Result<LetterCommands::Outcome> LetterCommands::Drop(const LetterFilter& filter, LetterForm form) {
-  return Change(&LetterDesk::Drop, filter, form);
+  return Change([&](const DatasetId& dataset) { return desk_.Drop(dataset, filter); }, filter,
+                form);
 }
 
-Result<LetterCommands::Outcome> LetterCommands::Change(Edit edit, const LetterFilter& filter,
+Result<LetterCommands::Outcome> LetterCommands::Change(const Edit& edit, const LetterFilter& filter,
                                                        LetterForm form) {
   SIGNALDB_ASSIGN(const std::vector<DatasetId> datasets, desk_.Datasets(filter));
   Outcome outcome;
   for (const DatasetId& dataset : datasets) {
-    const Result<LetterReport> report = (desk_.*edit)(dataset, filter, {});
+    const Result<LetterReport> report = edit(dataset);
     if (!report) {
       return Fail(report.error().kind,
                   fmt::format("{}; datasets before it are done, repeating is safe tenant={} "

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -28,8 +30,8 @@ enum class LetterForm : std::uint8_t {
 /// Threads:  thread-compatible.
 class LetterCommands {
  public:
-  /// Errors: as OpenStorage; kInvalid (the catalog is in memory: another process's letters cannot
-  /// be seen).
+  /// Errors: as OpenStorage; kUnavailable (there is no catalog yet; nothing is created), kInvalid
+  /// (the catalog is in memory: another process's letters cannot be seen).
   [[nodiscard]] static Result<std::unique_ptr<LetterCommands>> Open(
       const ServiceConfiguration& values, FileSystem& files, Clock& clock, Random& random,
       EventListener& events);
@@ -45,20 +47,22 @@ class LetterCommands {
     LetterReport report;  ///< Over all datasets.
     std::string text;
   };
+  /// `target` as LetterDesk::Replay.
   /// Errors: as LetterDesk; datasets before the failing one are done, and named.
-  [[nodiscard]] Result<Outcome> Replay(const LetterFilter& filter, LetterForm form);
+  [[nodiscard]] Result<Outcome> Replay(const LetterFilter& filter,
+                                       const std::optional<DatasetId>& target, LetterForm form);
   [[nodiscard]] Result<Outcome> Drop(const LetterFilter& filter, LetterForm form);
 
   /// How many letters match. Errors: as LetterDesk::ForEach.
   [[nodiscard]] Result<std::int64_t> Count(const LetterFilter& filter);
 
  private:
-  using Edit = Result<LetterReport> (LetterDesk::*)(const DatasetId&, const LetterFilter&,
-                                                    std::stop_token);
+  using Edit = std::function<Result<LetterReport>(const DatasetId&)>;
 
   LetterCommands(const ServiceConfiguration& values, Storage storage, Clock& clock, Random& random,
                  EventListener& events);
-  [[nodiscard]] Result<Outcome> Change(Edit edit, const LetterFilter& filter, LetterForm form);
+  [[nodiscard]] Result<Outcome> Change(const Edit& edit, const LetterFilter& filter,
+                                       LetterForm form);
 
   Storage storage_;
   LetterDesk desk_;

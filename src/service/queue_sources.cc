@@ -11,7 +11,6 @@
 namespace signaldb {
 namespace {
 
-constexpr int kCommitIntervalsPerAckWait = 4;
 constexpr std::string_view kHeaderRule = "header:";
 constexpr std::string_view kResourceRule = "resource:";
 

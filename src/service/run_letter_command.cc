@@ -2,12 +2,18 @@
 
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
+
+#include <fmt/format.h>
 
 #include "adapters/local/posix_file_system.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "service/event_log.h"
+#include "service/quoted_text.h"
+#include "telemetry/names.h"
 
 namespace signaldb {
 
@@ -20,6 +26,20 @@ int ExitCodeOf(ErrorKind kind) {
   return kind == ErrorKind::kInvalid ? kWrongUsage : kFailed;
 }
 
+Status CheckNames(const LetterRequest& request) {
+  const auto check = [](std::string_view option, const std::optional<std::string>& name) -> Status {
+    if (!name || IsValidTenantOrDataset(*name)) return {};
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("expected 1 to 64 of the characters A-Z a-z 0-9 _ - {}={}", option,
+                            Quoted(*name)));
+  };
+  SIGNALDB_TRY(check("--tenant", request.filter.tenant));
+  SIGNALDB_TRY(check("--dataset", request.filter.dataset));
+  if (!request.target) return {};
+  SIGNALDB_TRY(check("--to-tenant", request.target->tenant));
+  return check("--to-dataset", request.target->dataset);
+}
+
 Result<int> Print(const Result<std::string>& text) {
   if (!text) return std::unexpected(text.error());
   std::cout << *text;
@@ -28,7 +48,7 @@ Result<int> Print(const Result<std::string>& text) {
 
 Result<int> Replay(LetterCommands& commands, const LetterRequest& request) {
   SIGNALDB_ASSIGN(const LetterCommands::Outcome done,
-                  commands.Replay(request.filter, request.form));
+                  commands.Replay(request.filter, request.target, request.form));
   std::cout << done.text;
   return done.report.left + done.report.replaced > 0 ? kLettersLeft : kDone;
 }
@@ -65,6 +85,10 @@ Result<int> Do(LetterCommands& commands, const LetterRequest& request) {
 }  // namespace
 
 int RunLetterCommand(const LoadedConfiguration& configuration, const LetterRequest& request) {
+  if (const Status named = CheckNames(request); !named) {
+    std::cerr << named.error().message << '\n';
+    return kWrongUsage;
+  }
   SystemClock clock;
   SystemRandom random;
   PosixFileSystem files;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "pipeline/letter_desk.h"
 #include "service/configuration.h"
@@ -17,6 +18,8 @@ struct LetterRequest {
   LetterFilter filter;
   LetterForm form = LetterForm::kText;
   LetterConsent consent = LetterConsent::kAsk;
+  std::optional<DatasetId> target =
+      {};  ///< Where replayed rows go, instead of where they were meant for.
 };
 
 /// Does one `dlq` command, prints to the process's streams and returns its exit code: 0 done, 1

@@ -99,6 +99,8 @@ std::optional<BlockMistake> FindMistake(const KafkaBlock& block) {
   const bool names_files = !block.ssl_ca_file.empty() || !block.ssl_cert_file.empty();
   const bool names_user = !block.sasl_username.empty() || !block.sasl_password.empty();
   const Rule rules[] = {
+      {block.session_timeout > block.max_poll_interval,
+       {"session_timeout", "expected no more than max_poll_interval"}},
       {has_sasl && block.sasl_username.empty(),
        {"sasl_username",
         "expected sasl_username with security_protocol sasl_plaintext or sasl_ssl"}},

@@ -13,6 +13,7 @@
 #include "adapters/nats/nats_options.h"
 #include "service/locations.h"
 #include "service/source_block_checks.h"
+#include "service/source_block_clashes.h"
 #include "service/value_text.h"
 #include "telemetry/names.h"
 
@@ -61,9 +62,10 @@ Status CheckStreamName(std::string_view text) {
 }
 
 Status CheckSubject(std::string_view text) {
-  const bool legal = std::ranges::all_of(text, [](unsigned char c) { return c > ' ' && c < 0x7F; });
-  if (legal && !text.empty() && text.size() <= kTopicBytesMax) return {};
-  return Expected("a subject without spaces, of at most 249 bytes");
+  if (IsValidNatsPattern(text) && text.size() <= kTopicBytesMax) return {};
+  return Expected(
+      "a subject of at most 249 bytes: tokens between dots, none empty, without spaces; * and > "
+      "are tokens of their own, > the last one");
 }
 
 bool IsPrefixed(std::string_view text, std::string_view prefix) {
@@ -436,7 +438,35 @@ class Builder {
     return {};
   }
 
+  /// What must hold between blocks, and between them and other keys.
+  [[nodiscard]] Status CheckTogether() const {
+    if (const std::optional<BlockClash> clash = FindClash(into_)) {
+      return Wrong(OriginOf(clash->key), clash->what, clash->key);
+    }
+    for (std::size_t i = 0; i < into_.nats.size(); ++i) {
+      const NatsBlock& block = into_.nats[i];
+      const std::string key = fmt::format("nats.{}.ack_wait", i);
+      const bool counts = block.create || values_.contains(key);
+      if (!counts || block.ack_wait >= kCommitIntervalsPerAckWait * into_.commit.interval) continue;
+      return Wrong(OriginOf(key),
+                   fmt::format("expected at least {} times commit.interval, or messages come again "
+                               "while their commit is under way",
+                               kCommitIntervalsPerAckWait),
+                   key);
+    }
+    return {};
+  }
+
  private:
+  /// Of a key that may have its default.
+  [[nodiscard]] std::string OriginOf(const std::string& key) const {
+    const auto found = values_.find(key);
+    if (found != values_.end() && found->second.origin != "default") return found->second.origin;
+    std::string_view rest = key;
+    const std::string list(TakeSegment(rest));
+    return OriginUnder(fmt::format("{}.{}", list, TakeSegment(rest)));
+  }
+
   [[nodiscard]] Status BuildRoutes(const BlockList& list, const std::string& block) {
     const std::string routes = fmt::format("{}.{}", block, list.routes);
     SIGNALDB_ASSIGN(std::size_t count, Count(routes, kSourceRoutesMax));
@@ -565,7 +595,7 @@ Status BuildBlocks(BlockValues values, const std::string& working_directory,
                    ServiceConfiguration& into, std::vector<ConfigurationValue>& shown) {
   Builder builder(std::move(values), working_directory, into, shown);
   for (const BlockList& list : kLists) SIGNALDB_TRY(builder.Build(list));
-  return {};
+  return builder.CheckTogether();
 }
 
 std::string BlockReference() {

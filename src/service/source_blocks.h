@@ -16,6 +16,9 @@ namespace signaldb {
 inline constexpr std::size_t kSourceBlocksMax = 16;
 inline constexpr std::size_t kSourceRoutesMax = 64;
 
+/// The server must not hand a message out again while its commit is under way, and tried again.
+inline constexpr int kCommitIntervalsPerAckWait = 4;
+
 /// What the messages of a topic or subject are, and whose. The texts are checked.
 struct SourceRoute {
   std::string from;  ///< The topic or subject.

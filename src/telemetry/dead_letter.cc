@@ -22,7 +22,7 @@ constexpr unsigned char kContinuation = 0x80;
 
 constexpr std::array kContents = {LetterContent::kWhole, LetterContent::kRecords,
                                   LetterContent::kMixed, LetterContent::kStart,
-                                  LetterContent::kNone};
+                                  LetterContent::kNone,  LetterContent::kUnfit};
 constexpr std::array kSignals = {Signal::kTraces, Signal::kLogs, Signal::kMetrics};
 constexpr std::array kEncodings = {MessageEncoding::kProtobuf, MessageEncoding::kJson,
                                    MessageEncoding::kArrow};
@@ -144,6 +144,8 @@ std::string_view ToString(LetterContent content) {
       return "whole";
     case LetterContent::kRecords:
       return "records";
+    case LetterContent::kUnfit:
+      return "unfit";
     case LetterContent::kMixed:
       return "mixed";
     case LetterContent::kStart:

@@ -27,9 +27,12 @@ enum class LetterContent : std::uint8_t {
   kMixed,    ///< All of the message, of which other records are in their tables: not for replay.
   kStart,    ///< Its first bytes.
   kNone,     ///< Nothing of it.
+  /// All of it, refused by its source before anything was decoded. Whose rows they would be, or of
+  /// which signal, is not known for sure: the dataset that keeps it is only where it was put.
+  kUnfit,
 };
 
-/// "whole", "records", "mixed", "start", "none": as in the table.
+/// "whole", "records", "mixed", "start", "none", "unfit": as in the table.
 [[nodiscard]] std::string_view ToString(LetterContent content);
 
 /// A message, or some records of one, that can never become rows: why, where it came from, and its
@@ -56,8 +59,8 @@ struct DeadLetter {
   std::string_view for_tenant;
   std::string_view for_dataset;
 
-  /// Whether decoding it again, under other limits, could give rows, and only rows that no table
-  /// has.
+  /// Whether decoding it again, under other limits, could give rows of a dataset that is known, and
+  /// only rows that no table has.
   [[nodiscard]] bool IsReplayable() const {
     return content == LetterContent::kWhole || content == LetterContent::kRecords;
   }

@@ -96,9 +96,9 @@ class MessageLane {
 class SourceIntake {
  public:
   virtual ~SourceIntake() = default;
-  /// A key is open once at a time in a process; in other processes it may be open too, the
-  /// watermarks keep rows single.
-  [[nodiscard]] virtual std::unique_ptr<MessageLane> OpenLane(LaneOptions options) = 0;
+  /// In other processes the key may be open too, the watermarks keep rows single.
+  /// Errors: kConflict (the key is open in this process; whoever asked must not read the source).
+  [[nodiscard]] virtual Result<std::unique_ptr<MessageLane>> OpenLane(LaneOptions options) = 0;
 };
 
 /// Port: a queue that is read, on threads of the implementation.

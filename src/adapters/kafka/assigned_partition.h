@@ -44,7 +44,7 @@ struct AssignedPartition {
   std::int64_t committed = 0;    ///< The group's offset, as far as we know.
   /// Shared with the lane's callback, which may outlast the partition by a call.
   std::shared_ptr<ProgressBox> progress = std::make_shared<ProgressBox>();
-  std::unique_ptr<MessageLane> lane;
+  std::unique_ptr<MessageLane> lane;  ///< Null if another reader of this process has it.
   /// Messages that the lane had no room for, the oldest first. While there are any, the partition
   /// is paused: no more than what was on its way can come.
   std::deque<KafkaMessage> held;

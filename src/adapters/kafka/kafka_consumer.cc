@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <utility>
 
 #include <fmt/format.h>
@@ -160,12 +161,18 @@ Result<OffsetRange> KafkaConsumer::Offsets(const TopicPartition& partition, Nano
   return range;
 }
 
-Status KafkaConsumer::Probe(Nanos wait) {
+Result<std::map<std::string, std::string>> KafkaConsumer::Probe(Nanos wait) {
   const struct rd_kafka_metadata* metadata = nullptr;
   SIGNALDB_TRY(Answer(rd_kafka_metadata(client_, 0, nullptr, &metadata, Millis(wait)),
                       "asking the brokers"));
+  std::map<std::string, std::string> missing;
+  for (const auto& topic :
+       std::span(metadata->topics, static_cast<std::size_t>(metadata->topic_cnt))) {
+    if (topic.err == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+    missing[topic.topic] = fmt::format("{} topic={}", rd_kafka_err2str(topic.err), topic.topic);
+  }
   rd_kafka_metadata_destroy(metadata);
-  return {};
+  return missing;
 }
 
 std::int64_t KafkaConsumer::HighOffset(const TopicPartition& partition) const {

@@ -2,6 +2,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -83,7 +84,8 @@ class KafkaConsumer {
   [[nodiscard]] Result<std::vector<PartitionOffset>> Committed(
       const std::vector<TopicPartition>& partitions, Nanos wait);
   [[nodiscard]] Result<OffsetRange> Offsets(const TopicPartition& partition, Nanos wait);
-  [[nodiscard]] Status Probe(Nanos wait);
+  /// Those of the topics that the cluster does not have or does not show, and why, by their names.
+  [[nodiscard]] Result<std::map<std::string, std::string>> Probe(Nanos wait);
 
   /// The highest offset that the last fetch saw, without asking; -1 before the first.
   [[nodiscard]] std::int64_t HighOffset(const TopicPartition& partition) const;

@@ -15,6 +15,7 @@ constexpr std::string_view kModule = "kafka";
 constexpr Nanos kPoll = std::chrono::milliseconds(100);
 constexpr Nanos kAsk = std::chrono::seconds(5);
 constexpr Nanos kProbe = std::chrono::milliseconds(500);
+constexpr Nanos kProbeEvery = std::chrono::seconds(5);
 constexpr Nanos kReport = std::chrono::seconds(1);
 constexpr Nanos kRetryMin = std::chrono::milliseconds(20);
 constexpr Nanos kRetryMax = std::chrono::seconds(1);
@@ -196,8 +197,9 @@ std::vector<PartitionOffset> KafkaReader::OnAssigned(
     }
     partition.next_offset = *from;
     partition.committed = std::max<std::int64_t>(offset.offset, 0);
+    if (partition.stopped.empty()) SkipTo(*from, partition);
     topic_troubles_.erase(offset.at.topic);
-    OpenLane(partition);
+    OpenLane(offset.at, partition);
     if (partition.stopped.empty()) read_from.push_back({offset.at, *from});
     partitions_.insert_or_assign(offset.at, std::move(partition));
   }
@@ -274,14 +276,28 @@ std::int64_t KafkaReader::OutsideOf(const OffsetRange& range, const PartitionOff
   return range.low;
 }
 
-void KafkaReader::OpenLane(AssignedPartition& partition) {
-  partition.lane = intake_->OpenLane(
+void KafkaReader::SkipTo(std::int64_t offset, AssignedPartition& partition) {
+  // What was skipped is settled: committed at once, even if no message ever comes, so that the next
+  // one to read it does not find the same gap. The group's offset may have to go back for it.
+  if (partition.committed > offset) partition.committed = PartitionOffset::kNoOffset;
+  partition.progress->Put(static_cast<SourcePosition>(offset));
+}
+
+void KafkaReader::OpenLane(const TopicPartition& at, AssignedPartition& partition) {
+  auto lane = intake_->OpenLane(
       {.key = partition.key,
        .order = LaneOrder::kInOrder,
        .on_progress = [box = partition.progress](const LaneProgress& progress) -> Status {
          box->Put(progress.through);
          return {};
        }});
+  if (lane.has_value()) {
+    partition.lane = std::move(*lane);
+    return;
+  }
+  partition.stopped =
+      fmt::format("{}; the partition is not read {}", lane.error().message, NameOf(at));
+  Say(Severity::kError, "stopped reading a partition", partition.stopped);
 }
 
 void KafkaReader::OnRevoked(const std::vector<TopicPartition>& partitions) {
@@ -294,8 +310,10 @@ void KafkaReader::OnRevoked(const std::vector<TopicPartition>& partitions) {
     const auto found = partitions_.find(at);
     if (found == partitions_.end()) continue;
     AssignedPartition& partition = found->second;
-    if (static_cast<SourcePosition>(partition.next_offset) <= partition.progress->through())
+    if (partition.lane == nullptr ||
+        static_cast<SourcePosition>(partition.next_offset) <= partition.progress->through()) {
       continue;
+    }
     const Status flushed = partition.lane->Flush(deadline);
     if (flushed.has_value()) continue;
     // Nothing is lost: whoever reads it next begins at the group's offset.
@@ -514,14 +532,21 @@ void KafkaReader::OnCommitted(const Status& status, const std::vector<PartitionO
 
 void KafkaReader::Report() {
   report_at_ = clock_.MonotonicNow() + kReport;
-  if (!connection_trouble_.empty() && consumer_->Probe(kProbe).has_value()) {
-    connection_trouble_.clear();
+  if (!connection_trouble_.empty() || !missing_topics_.empty() || report_at_ >= probe_at_) {
+    probe_at_ = report_at_ + kProbeEvery;
+    if (auto missing = consumer_->Probe(kProbe)) {
+      missing_topics_ = std::move(*missing);
+      connection_trouble_.clear();
+    }
   }
   std::string trouble = !fatal_.empty() ? fatal_ : connection_trouble_;
   const auto add = [&](const std::string& text) {
     if (!text.empty()) trouble += (trouble.empty() ? "" : "; ") + text;
   };
   for (const auto& [topic, text] : topic_troubles_) add(text);
+  for (const auto& [topic, text] : missing_topics_) {
+    if (!topic_troubles_.contains(topic)) add(text);
+  }
   double paused = 0;
   for (const auto& [at, partition] : partitions_) {
     add(partition.stopped);

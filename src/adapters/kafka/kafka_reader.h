@@ -70,7 +70,8 @@ class KafkaReader final : public KafkaConsumerListener {
                                                  AssignedPartition& partition);
   [[nodiscard]] std::int64_t OutsideOf(const OffsetRange& range, const PartitionOffset& committed,
                                        AssignedPartition& partition);
-  void OpenLane(AssignedPartition& partition);
+  static void SkipTo(std::int64_t offset, AssignedPartition& partition);
+  void OpenLane(const TopicPartition& at, AssignedPartition& partition);
   void Forget(const TopicPartition& at);
 
   // --- messages
@@ -108,8 +109,12 @@ class KafkaReader final : public KafkaConsumerListener {
   bool advised_ = false;  ///< On a login that was refused.
   std::string fatal_;
   std::map<std::string, std::string> topic_troubles_;
+  /// Those that the cluster does not have, by the last probe. librdkafka itself waits for half a
+  /// minute before it says so.
+  std::map<std::string, std::string> missing_topics_;
   bool join_again_ = false;
   Nanos report_at_{0};
+  Nanos probe_at_{0};   ///< Sooner while there is trouble.
   Nanos commit_at_{0};  ///< Not before, after one that failed.
 
   std::atomic<bool> stopping_ = false;  ///< Delivers nothing any more.

@@ -40,12 +40,12 @@ std::size_t MemorySource::waiting() const {
 }
 
 Status MemorySource::Start(SourceIntake& intake) {
-  lane_ = intake.OpenLane({.key = "memory/" + options_.name,
-                           .order = options_.order,
-                           .on_progress = [this](const LaneProgress& progress) {
-                             Acknowledge(progress);
-                             return Status();
-                           }});
+  SIGNALDB_ASSIGN(lane_, intake.OpenLane({.key = "memory/" + options_.name,
+                                          .order = options_.order,
+                                          .on_progress = [this](const LaneProgress& progress) {
+                                            Acknowledge(progress);
+                                            return Status();
+                                          }}));
   reader_ = std::jthread([this](const std::stop_token& stop) { Read(stop); });
   return {};
 }

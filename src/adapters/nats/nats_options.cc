@@ -36,6 +36,34 @@ bool MatchesSubject(std::string_view pattern, std::string_view subject) {
   }
 }
 
+bool SubjectsOverlap(std::string_view one, std::string_view other) {
+  while (true) {
+    const std::string_view a = one.substr(0, one.find('.'));
+    const std::string_view b = other.substr(0, other.find('.'));
+    if (a == ">" || b == ">") return true;
+    if (a != b && a != "*" && b != "*") return false;
+    const bool one_ends = a.size() == one.size();
+    const bool other_ends = b.size() == other.size();
+    if (one_ends || other_ends) return one_ends && other_ends;
+    one.remove_prefix(a.size() + 1);
+    other.remove_prefix(b.size() + 1);
+  }
+}
+
+bool IsValidNatsPattern(std::string_view pattern) {
+  const bool is_printable =
+      std::ranges::all_of(pattern, [](unsigned char c) { return c > ' ' && c < 0x7F; });
+  if (!is_printable) return false;
+  while (true) {
+    const std::string_view token = pattern.substr(0, pattern.find('.'));
+    const bool is_last = token.size() == pattern.size();
+    const bool is_wild = token.contains('*') || token.contains('>');
+    if (token.empty() || (is_wild && token.size() > 1) || (token == ">" && !is_last)) return false;
+    if (is_last) return true;
+    pattern.remove_prefix(token.size() + 1);
+  }
+}
+
 bool IsValidNatsName(std::string_view name) {
   constexpr std::size_t kNameMax = 128;
   return !name.empty() && name.size() <= kNameMax && std::ranges::all_of(name, [](char c) {

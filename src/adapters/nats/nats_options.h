@@ -83,6 +83,13 @@ struct NatsSourceOptions {
 /// Whether `subject` is one of those that `pattern` means.
 [[nodiscard]] bool MatchesSubject(std::string_view pattern, std::string_view subject);
 
+/// Whether there is a subject that both patterns mean.
+[[nodiscard]] bool SubjectsOverlap(std::string_view one, std::string_view other);
+
+/// Whether a server takes `pattern`: tokens between dots, none empty, `*` and `>` alone in theirs,
+/// `>` the last one, nothing that cannot be printed.
+[[nodiscard]] bool IsValidNatsPattern(std::string_view pattern);
+
 /// Whether a server takes `name` for a stream or a consumer, and a file may be called so.
 [[nodiscard]] bool IsValidNatsName(std::string_view name);
 

@@ -151,7 +151,7 @@ Status NatsSource::PullOnce(const std::stop_token& stop) {
   must_look_again_ = false;
   SIGNALDB_TRY(TakeNote(seen));
   ack_wait_ns_ = seen.consumer.ack_wait.count();
-  OpenLane();
+  SIGNALDB_TRY(OpenLane());
   SIGNALDB_ASSIGN(const std::unique_ptr<NatsInbox> inbox, link->OpenInbox());
   SetLink(link);
   SetTrouble("");
@@ -266,13 +266,13 @@ void NatsSource::Remember() {
   }
 }
 
-void NatsSource::OpenLane() {
+Status NatsSource::OpenLane() {
   std::string key;
   {
     const std::scoped_lock lock(note_mutex_);
     key = KeyOf(options_.stream, options_.consumer, *known_);
   }
-  if (lane_ != nullptr && key == lane_key_) return;
+  if (lane_ != nullptr && key == lane_key_) return {};
   // Of another incarnation: what it holds has no one left to be acknowledged to.
   std::unique_ptr<MessageLane> old;
   {
@@ -282,14 +282,17 @@ void NatsSource::OpenLane() {
   old.reset();
   static_cast<void>(held_.DropAll());
   waiting_ = {};
-  std::unique_ptr<MessageLane> lane = intake_->OpenLane(
-      {.key = key, .order = LaneOrder::kAnyOrder, .on_progress = [this](const LaneProgress& made) {
-         held_.Done(made.done);
-         return Status();
-       }});
+  SIGNALDB_ASSIGN(std::unique_ptr<MessageLane> lane,
+                  intake_->OpenLane({.key = key,
+                                     .order = LaneOrder::kAnyOrder,
+                                     .on_progress = [this](const LaneProgress& made) {
+                                       held_.Done(made.done);
+                                       return Status();
+                                     }}));
   const std::scoped_lock lock(mutex_);
   lane_ = std::move(lane);
   lane_key_ = std::move(key);
+  return {};
 }
 
 void NatsSource::Tend(const std::stop_token& stop) {

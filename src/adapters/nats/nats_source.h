@@ -71,7 +71,7 @@ class NatsSource final : public Source {
   void ReportGap(const Seen& seen);
   void ReportGauges(const Seen& seen);
   void Remember();
-  void OpenLane();
+  [[nodiscard]] Status OpenLane();
 
   void Tend(const std::stop_token& stop);
   void SendAcks(NatsLink& link);

@@ -24,7 +24,7 @@ class RecordingIntake final : public SourceIntake {
     Nanos received_at;
   };
 
-  [[nodiscard]] std::unique_ptr<MessageLane> OpenLane(LaneOptions options) override {
+  [[nodiscard]] Result<std::unique_ptr<MessageLane>> OpenLane(LaneOptions options) override {
     const std::scoped_lock lock(mutex_);
     keys.push_back(options.key);
     options_ = std::move(options);

@@ -26,8 +26,9 @@ class FakeIntake final : public SourceIntake {
     bool unfit;
   };
 
-  [[nodiscard]] std::unique_ptr<MessageLane> OpenLane(LaneOptions options) override {
+  [[nodiscard]] Result<std::unique_ptr<MessageLane>> OpenLane(LaneOptions options) override {
     const std::scoped_lock lock(mutex_);
+    if (taken_) return Fail(ErrorKind::kConflict, "another one reads the same messages");
     return std::make_unique<Lane>(*this, std::move(options));
   }
 
@@ -53,6 +54,11 @@ class FakeIntake final : public SourceIntake {
   void SetFull(bool full) {
     const std::scoped_lock lock(mutex_);
     full_ = full;
+  }
+  /// From now on every key is another reader's.
+  void SetTaken(bool taken) {
+    const std::scoped_lock lock(mutex_);
+    taken_ = taken;
   }
   /// Whether Flush commits, or gives up.
   void SetFlushWorks(bool works) {
@@ -116,6 +122,7 @@ class FakeIntake final : public SourceIntake {
   std::vector<Lane*> lanes_;
   std::vector<Delivery> deliveries_;
   bool full_ = false;
+  bool taken_ = false;
   bool flush_works_ = true;
   int refusals_ = 0;
   int flushes_ = 0;

@@ -213,6 +213,53 @@ TEST_F(KafkaSourceTest, StopsAPartitionWhoseOffsetIsGone) {
   FakeIntake earliest;
   const auto goes_on = Start(options, earliest);
   ASSERT_TRUE(Eventually([&] { return earliest.deliveries().size() == 3; })) << goes_on->Trouble();
+  // Where it went on is the group's offset by now, though no message has got into a table.
+  earliest.SetFlushWorks(false);
+  ASSERT_THAT(Close(*goes_on), IsOk());
+  options.on_out_of_range = OutOfRange::kStop;
+  FakeIntake after;
+  const auto next = Start(options, after);
+  ASSERT_TRUE(Eventually([&] { return after.deliveries().size() == 3; })) << next->Trouble();
+}
+
+TEST_F(KafkaSourceTest, SaysThatATopicIsGoneUntilItIsBack) {
+  kafka_.CreateTopic(kTopic, 1);
+  Produce(1);
+  FakeIntake intake;
+  const auto source = Start(Options(), intake);
+  ASSERT_TRUE(Eventually([&] { return intake.deliveries().size() == 1; })) << source->Trouble();
+  ASSERT_TRUE(Eventually([&] { return source->Trouble().empty(); })) << source->Trouble();
+  const auto set_error = [&](rd_kafka_resp_err_t error) {
+    rd_kafka_mock_topic_set_error(kafka_.cluster(), kTopic, error);
+  };
+  set_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+  const auto names_topic = [&] {
+    return source->Trouble().find("topic=otlp_logs") != std::string::npos;
+  };
+  ASSERT_TRUE(Eventually(names_topic)) << source->Trouble();
+  rd_kafka_mock_broker_set_down(kafka_.cluster(), -1);
+  ASSERT_TRUE(Eventually([&] { return source->Trouble().find("code=") != std::string::npos; }))
+      << source->Trouble();
+  rd_kafka_mock_broker_set_up(kafka_.cluster(), -1);
+  ASSERT_TRUE(Eventually([&] { return source->Trouble().find("code=") == std::string::npos; }))
+      << source->Trouble();
+  EXPECT_TRUE(names_topic()) << "that brokers answer says nothing of the topic";
+  set_error(RD_KAFKA_RESP_ERR_NO_ERROR);
+  EXPECT_TRUE(Eventually([&] { return source->Trouble().empty(); })) << source->Trouble();
+}
+
+TEST_F(KafkaSourceTest, LeavesAPartitionAloneThatAnotherReaderOfTheProcessHas) {
+  kafka_.CreateTopic(kTopic, 1);
+  Produce(1);
+  FakeIntake intake;
+  intake.SetTaken(true);
+  const auto source = Start(Options(), intake);
+  ASSERT_TRUE(Eventually([&] {
+    return source->Trouble().find("the partition is not read topic=otlp_logs partition=0") !=
+           std::string::npos;
+  })) << source->Trouble();
+  EXPECT_TRUE(intake.deliveries().empty());
+  EXPECT_THAT(Close(*source), IsOk());
 }
 
 TEST_F(KafkaSourceTest, StopsAPartitionThatTheTablesAreAheadOf) {

@@ -438,6 +438,19 @@ TEST_F(CommitSchedulerTest, DropsWhatAClosedLaneBrought) {
   EXPECT_FALSE(scheduler->Idle());
 }
 
+TEST_F(CommitSchedulerTest, OpensALaneOnceAtATime) {
+  auto scheduler = Make({});
+  const auto open = [&] {
+    return scheduler->OpenLane("kafka/orders/0", LaneOrder::kInOrder,
+                               [](const LaneProgress&) { return Status(); });
+  };
+  const auto first = open();
+  ASSERT_NE(first, nullptr);
+  EXPECT_EQ(open(), nullptr);
+  scheduler->CloseLane(*first);
+  EXPECT_NE(open(), nullptr);
+}
+
 TEST_F(CommitSchedulerTest, FlushesOnlyWhatIsInScope) {
   auto scheduler = Make({.interval = std::chrono::hours(1)});
   Add(*scheduler, a, 1, Message());

@@ -39,12 +39,13 @@ std::string Request(const std::vector<std::string>& records) {
 class LetterDeskTest : public ::testing::Test {
  protected:
   LetterDeskTest() {
-    lane = intake.OpenLane({.key = "kafka/c/t/0",
-                            .order = LaneOrder::kInOrder,
-                            .on_progress = [](const auto&) { return Status(); }});
+    lane = *intake.OpenLane({.key = "kafka/c/t/0",
+                             .order = LaneOrder::kInOrder,
+                             .on_progress = [](const auto&) { return Status(); }});
   }
 
-  void Deliver(const std::string& body, const DatasetId& dataset = kProd) {
+  void Deliver(const std::string& body, const DatasetId& dataset = kProd,
+               const std::optional<std::string>& unfit = {}) {
     SourceMessage message{.position = ++position,
                           .encoding = MessageEncoding::kJson,
                           .received_at = world.clock.WallNow(),
@@ -53,6 +54,7 @@ class LetterDeskTest : public ::testing::Test {
                              .dataset = dataset.dataset,
                              .body = std::as_bytes(std::span(body)),
                              .owner = nullptr});
+    message.unfit = unfit;
     ASSERT_THAT(lane->Deliver(message), IsOk());
     world.clock.Advance(std::chrono::seconds(10));
     while (scheduler.CommitOneDue({})) {
@@ -164,6 +166,52 @@ TEST_F(LetterDeskTest, NeitherDoublesNorLosesWhenACommitGoesWrong) {
     EXPECT_THAT(Bodies(), ::testing::Contains(name).Times(1));
     EXPECT_THAT(Letters(), ElementsAre());
   }
+}
+
+TEST_F(LetterDeskTest, LeavesLettersOfNobodyKnownUntilToldWhereTo) {
+  Deliver(Request({Record("evil", 1), Record("deep", 8)}), kProd, "not a tenant id id=\"a.b\"");
+  Deliver(Request({}));
+  Deliver("poison");
+  auto report = Desk().Replay(kProd, {});
+  ASSERT_THAT(report, IsOk());
+  EXPECT_EQ(report->rows, 0);
+  EXPECT_EQ(report->left, 2);
+  EXPECT_THAT(report->reasons,
+              ::testing::Contains(::testing::Key(::testing::HasSubstr(
+                  "whose rows they are is not known; --to-tenant and --to-dataset say where to, if "
+                  "you know: not a tenant id id=\"a.b\""))));
+  EXPECT_THAT(Letters(), UnorderedElementsAre(1, 3));
+
+  const DatasetId elsewhere{.tenant = "acme", .dataset = "found"};
+  report = Desk(4).Replay(kProd, {.position = 1}, elsewhere);
+  ASSERT_THAT(report, IsOk());
+  EXPECT_EQ(report->rows, 1);
+  EXPECT_EQ(report->replaced, 1);
+  const auto rows_elsewhere = [&] {
+    const auto table = world.committer.Load(TableInDataset(elsewhere, "logs"));
+    EXPECT_THAT(table, IsOk());
+    std::int64_t rows = 0;
+    const auto batches = ReadTable(world.real_io, *table->metadata);
+    EXPECT_THAT(batches, IsOk());
+    for (const auto& batch : *batches) rows += batch->num_rows();
+    return rows;
+  };
+  EXPECT_EQ(rows_elsewhere(), 1);
+  // What was left of it by the limit follows, whether it is told where to or not.
+  report = Desk().Replay(kProd, {.position = 1});
+  ASSERT_THAT(report, IsOk());
+  EXPECT_EQ(report->removed, 1);
+  EXPECT_EQ(rows_elsewhere(), 2);
+  EXPECT_THAT(Letters(), ElementsAre(3));
+}
+
+TEST_F(LetterDeskTest, SaysWhyALetterWithoutRecordsStays) {
+  Deliver(Request({}), kProd, "headers contradict each other");
+  const auto report = Desk().Replay(kProd, {}, kProd);
+  ASSERT_THAT(report, IsOk());
+  EXPECT_EQ(report->left, 1);
+  EXPECT_THAT(report->reasons,
+              ElementsAre(::testing::Key("it holds no records, so there is nothing to write")));
 }
 
 TEST_F(LetterDeskTest, GivesWayToAnotherReplay) {

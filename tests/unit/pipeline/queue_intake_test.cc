@@ -44,14 +44,14 @@ class QueueIntakeTest : public ::testing::Test {
   }
 
   std::unique_ptr<MessageLane> OpenIn(QueueIntake& in, LaneOrder order = LaneOrder::kInOrder) {
-    return in.OpenLane({.key = "kafka/cluster/topic/0",
-                        .order = order,
-                        .on_progress = [this](const auto& progress) {
-                          if (deaf) return Status(Fail(ErrorKind::kUnavailable, "away"));
-                          told = progress;
-                          acked.insert(progress.done.begin(), progress.done.end());
-                          return Status();
-                        }});
+    return *in.OpenLane({.key = "kafka/cluster/topic/0",
+                         .order = order,
+                         .on_progress = [this](const auto& progress) {
+                           if (deaf) return Status(Fail(ErrorKind::kUnavailable, "away"));
+                           told = progress;
+                           acked.insert(progress.done.begin(), progress.done.end());
+                           return Status();
+                         }});
   }
 
   SourceMessage Message(SourcePosition position, const std::string& body,
@@ -112,6 +112,21 @@ class QueueIntakeTest : public ::testing::Test {
       [this](Cut cut, CutReason) { return std::make_unique<ListedCommit>(*this, std::move(cut)); }};
   QueueIntake intake{QueueIntakeOptions{}, scheduler, clock, events, budget};
 };
+
+TEST_F(QueueIntakeTest, RefusesASecondLaneOfTheSameSource) {
+  auto lane = Open();
+  const auto second = intake.OpenLane({.key = "kafka/cluster/topic/0",
+                                       .order = LaneOrder::kInOrder,
+                                       .on_progress = [](const auto&) { return Status(); }});
+  EXPECT_THAT(second, IsErrorSaying(ErrorKind::kConflict,
+                                    "another block of this process reads the same messages; name "
+                                    "them in one block only key=kafka/cluster/topic/0"));
+  ASSERT_THAT(lane->Deliver(Message(1, LogsRequest({"good"}))), IsOk());
+  CommitAll();
+  EXPECT_EQ(told.through, 1u) << "the first one is not harmed";
+  lane.reset();
+  EXPECT_NE(Open(), nullptr);
+}
 
 TEST_F(QueueIntakeTest, AcknowledgesWhatTheTablesHave) {
   const auto lane = Open();

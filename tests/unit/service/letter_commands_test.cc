@@ -47,7 +47,7 @@ class LetterCommandsTest : public ::testing::Test {
                                                FilesOf(values), TablesOf(values)));
     QueueIntake intake({}, scheduler, clock, events, budget);
     const auto lane =
-        intake.OpenLane({.key = "memory/q", .on_progress = [](const auto&) { return Status(); }});
+        *intake.OpenLane({.key = "memory/q", .on_progress = [](const auto&) { return Status(); }});
     SourceMessage message{.encoding = MessageEncoding::kJson,
                           .received_at = std::chrono::seconds(1'790'000'000),
                           .parts = {}};
@@ -70,7 +70,15 @@ class LetterCommandsTest : public ::testing::Test {
   NullEventListener events;
 };
 
+TEST_F(LetterCommandsTest, MakesNoCatalogToLookInto) {
+  EXPECT_THAT(Open(Load()), IsErrorSaying(ErrorKind::kUnavailable, "there is no catalog at /"));
+  const auto names = files.List(folder.path());
+  ASSERT_THAT(names, IsOk());
+  EXPECT_THAT(*names, ::testing::IsEmpty());
+}
+
 TEST_F(LetterCommandsTest, ListsAndShowsNothingWhereThereIsNothing) {
+  Write({});
   const auto commands = Open(Load());
   ASSERT_THAT(commands, IsOk());
   EXPECT_THAT((*commands)->List({}, LetterForm::kText), IsOkAnd(std::string("no dead letters\n")));
@@ -95,6 +103,35 @@ TEST_F(LetterCommandsTest, CountsReasonsThatDifferInDigitsAsOne) {
   EXPECT_THAT(json, IsOkAnd(HasSubstr(R"("tenant":"acme","dataset":"prod","letters":)")));
 }
 
+TEST_F(LetterCommandsTest, CountsReasonsThatDifferInHexDigitsAsOne) {
+  Write({});
+  const ServiceConfiguration values = Load();
+  auto storage = OpenStorage(values, files, clock, random, events);
+  ASSERT_THAT(storage, IsOk());
+  MemoryBudget budget(1'000'000);
+  CommitScheduler scheduler(CutOptions{}, clock, random, events, budget,
+                            CommitIntoTables({*storage->committer, *storage->io, clock, random,
+                                              events, storage->in_flight.get()},
+                                             FilesOf(values), TablesOf(values)));
+  QueueIntake intake({}, scheduler, clock, events, budget);
+  const auto lane =
+      *intake.OpenLane({.key = "memory/q", .on_progress = [](const auto&) { return Status(); }});
+  SourceMessage message{.received_at = clock.WallNow(), .parts = {}};
+  for (const char* reason :
+       {"what first_byte=0xa9", "what first_byte=0x10", "what first_byte=0xff"}) {
+    ++message.position;
+    message.unfit = reason;
+    message.parts = {{.tenant = "acme", .dataset = "prod", .body = {}, .owner = nullptr}};
+    ASSERT_THAT(lane->Deliver(message), IsOk());
+  }
+  scheduler.Start();
+  ASSERT_THAT(lane->Flush(clock.MonotonicNow() + std::chrono::seconds(60)), IsOk());
+  const auto commands = Open(values);
+  ASSERT_THAT(commands, IsOk());
+  EXPECT_THAT((*commands)->List({}, LetterForm::kText),
+              IsOkAnd(HasSubstr("       3  \"what first_byte=0x#\"\n")));
+}
+
 TEST_F(LetterCommandsTest, ShowsOneLetterInThreeForms) {
   Write({"{1", "{2"});
   const auto commands = Open(Load());
@@ -114,7 +151,7 @@ TEST_F(LetterCommandsTest, SaysWhatBecameOfThem) {
   Write({"{1", "{2"});
   const auto commands = Open(Load());
   ASSERT_THAT(commands, IsOk());
-  const auto replayed = (*commands)->Replay({}, LetterForm::kText);
+  const auto replayed = (*commands)->Replay({}, {}, LetterForm::kText);
   ASSERT_THAT(replayed, IsOk());
   EXPECT_EQ(replayed->report.left, 2);
   EXPECT_THAT(replayed->text, HasSubstr("2 letters matched: 0 removed"));

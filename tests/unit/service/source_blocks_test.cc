@@ -274,9 +274,77 @@ TEST(SourceBlocks, AreRefusedWhereAccessWouldNotBeUsedAsItStands) {
   }
 }
 
+TEST(SourceBlocks, AreRefusedWhereTwoReadTheSameMessages) {
+  const std::string kafka = "[[kafka]]\nbrokers = \"a:9092,b\"\n";
+  const std::string nats = "[[nats]]\nurl = \"nats://me:pw@a\"\nstream = \"S\"\n";
+  const std::string logs = "topics = [{ topic = \"x\", signal = \"logs\" }]\n";
+  const std::pair<std::string, const char*> cases[] = {
+      {kafka + "topics = [{ topic = \"x\", signal = \"logs\" }, { topic = \"x\", signal = "
+               "\"traces\" }]\n",
+       "f.toml:3: expected each topic of a cluster once, with one signal, but kafka.0.topics.0 "
+       "names \"x\" too key=kafka.0.topics.1.topic"},
+      {kafka + logs + "[[kafka]]\nbrokers = \"c, B:9092\"\ngroup_id = \"other\"\n" + logs,
+       "f.toml:7: expected each topic of a cluster once, whatever the group, but "
+       "kafka.0.topics.0 names \"x\" too key=kafka.1.topics.0.topic"},
+      {kafka + "[[kafka]]\nbrokers = \"b\"\n", "f.toml:4: expected each topic of a cluster once"},
+      {nats + "[[nats]]\nurl = \"A:4222\"\nstream = \"S\"\n",
+       "f.toml:6: expected each durable consumer of a stream once, but nats.0 reads "
+       "\"signaldb-writer\" of \"S\" too; put its subjects there key=nats.1.durable"},
+      {nats + "subjects = [{ subject = \"a.*\", signal = \"logs\" }, { subject = \"*.b\", signal "
+              "= \"traces\" }]\n",
+       "f.toml:4: expected subjects that do not overlap, but \"a.*\" and \"*.b\" do "
+       "key=nats.0.subjects.1.subject"},
+  };
+  for (const auto& [toml, says] : cases) {
+    EXPECT_THAT(Load({.toml = toml}), IsErrorSaying(ErrorKind::kInvalid, says)) << toml;
+  }
+  for (const std::string& toml :
+       {kafka + logs +
+            "[[kafka]]\nbrokers = \"b\"\ntopics = [{ topic = \"y\", signal = "
+            "\"logs\" }]\n",
+        kafka + logs + "[[kafka]]\nbrokers = \"b:9093\"\n" + logs,
+        nats + "[[nats]]\nurl = \"nats://b\"\nstream = \"S\"\n",
+        nats + "[[nats]]\nurl = \"nats://a\"\nstream = \"S\"\ndurable = \"other\"\n",
+        nats + "[[nats]]\nurl = \"nats://a\"\nstream = \"T\"\n"}) {
+    EXPECT_THAT(Load({.toml = toml}), IsOk()) << toml;
+  }
+}
+
+TEST(SourceBlocks, AreRefusedWhereTheyCannotWork) {
+  const std::string kafka = "[[kafka]]\nbrokers = \"a\"\n";
+  const std::string nats = "[[nats]]\nurl = \"nats://a\"\nstream = \"S\"\n";
+  const auto subject = [&](const std::string& text) {
+    return nats + "subjects = [{ subject = \"" + text + "\", signal = \"logs\" }]\n";
+  };
+  const std::pair<std::string, const char*> cases[] = {
+      {kafka + "session_timeout = \"10m\"\nmax_poll_interval = \"1m\"\n",
+       "expected no more than max_poll_interval key=kafka.0.session_timeout"},
+      {subject("a..b"), "expected a subject of at most 249 bytes"},
+      {subject(".a"), "key=nats.0.subjects.0.subject"},
+      {subject("a."), "key=nats.0.subjects.0.subject"},
+      {subject("a.>.b"), "key=nats.0.subjects.0.subject"},
+      {subject("a.b*"), "key=nats.0.subjects.0.subject"},
+      {subject("a b"), "key=nats.0.subjects.0.subject"},
+      {nats + "ack_wait = \"19s\"\n",
+       "f.toml:4: expected at least 4 times commit.interval, or messages come again while their "
+       "commit is under way key=nats.0.ack_wait"},
+      {"[commit]\ninterval = \"31s\"\n" + nats + "create = true\n", "key=nats.0.ack_wait"},
+      {"[dead_letters]\nmessage_bytes_max = 0\n", "key=dead_letters.message_bytes_max"},
+  };
+  for (const auto& [toml, says] : cases) {
+    EXPECT_THAT(Load({.toml = toml}), IsErrorSaying(ErrorKind::kInvalid, says)) << toml;
+  }
+  for (const std::string& toml :
+       {kafka + "session_timeout = \"1m\"\nmax_poll_interval = \"1m\"\n", subject("a.*.>"),
+        subject(">"), nats + "ack_wait = \"20s\"\n", "[commit]\ninterval = \"31s\"\n" + nats}) {
+    EXPECT_THAT(Load({.toml = toml}), IsOk()) << toml;
+  }
+}
+
 TEST(SourceBlocks, HaveALimitInNumber) {
   std::string blocks;
-  for (std::size_t i = 0; i < kSourceBlocksMax; ++i) blocks += "[[kafka]]\nbrokers = \"a\"\n";
+  for (std::size_t i = 0; i < kSourceBlocksMax; ++i)
+    blocks += fmt::format("[[kafka]]\nbrokers = \"a{}\"\n", i);
   EXPECT_THAT(Load({.toml = blocks}), IsOk());
   EXPECT_THAT(Load({.toml = blocks + "[[kafka]]\nbrokers = \"a\"\n"}),
               IsErrorSaying(ErrorKind::kInvalid, "expected at most 16 of kafka"));

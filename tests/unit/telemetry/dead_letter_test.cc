@@ -80,7 +80,8 @@ TEST(DeadLetter, IsReplayableIfItHoldsAllThatIsMissing) {
                                                    {LetterContent::kRecords, true},
                                                    {LetterContent::kMixed, false},
                                                    {LetterContent::kStart, false},
-                                                   {LetterContent::kNone, false}}) {
+                                                   {LetterContent::kNone, false},
+                                                   {LetterContent::kUnfit, false}}) {
     DeadLetter letter = Sample();
     letter.content = content;
     EXPECT_EQ(letter.IsReplayable(), replayable) << ToString(content);
