@@ -1,8 +1,10 @@
 #include "command_line.h"
 
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -24,7 +26,11 @@ enum ExitCode : int { kDone = 0, kWrongUsage = 2 };
 
 Result<LoadedConfiguration> Load(const ConfigurationArguments& arguments) {
   PosixFileSystem files;
-  return LoadForProcess(files, arguments, environ);
+  SIGNALDB_ASSIGN(LoadedConfiguration loaded, LoadForProcess(files, arguments, environ));
+  std::error_code failed;
+  const std::string here = std::filesystem::current_path(failed).string();
+  SIGNALDB_TRY(CheckAccessFiles(files, loaded, here));
+  return loaded;
 }
 
 int ShowConfiguration(const ConfigurationArguments& arguments, std::string_view instead) {

@@ -7,7 +7,9 @@
 #include <fmt/format.h>
 
 #include "adapters/local/text_file.h"
+#include "service/configuration_keys.h"
 #include "service/locations.h"
+#include "service/source_block_keys.h"
 
 namespace signaldb {
 
@@ -35,6 +37,25 @@ Result<ConfigurationSources> GatherSources(FileSystem& files, ConfigurationArgum
   };
   sources.working_directory = std::move(working_directory);
   return sources;
+}
+
+Status CheckAccessFiles(FileSystem& files, const LoadedConfiguration& configuration,
+                        std::string_view working_directory) {
+  for (const ConfigurationValue& value : configuration.shown) {
+    const ConfigurationKey* const key = FindBlockKey(value.key);
+    if (key == nullptr || key->type != KeyType::kPath || value.text.empty()) continue;
+    const std::string path = AbsolutePath(value.text, working_directory);
+    const Result<std::string> text = ReadTextFile(files, path, kConfigurationFileBytesMax);
+    const bool is_credentials = value.key.ends_with("credentials_file");
+    const std::string_view mark = is_credentials ? "-----BEGIN NATS USER JWT-----" : "-----BEGIN ";
+    if (text.has_value() && text->contains(mark)) continue;
+    const std::string_view kind = is_credentials ? "the credentials of a NATS user" : "PEM";
+    return Fail(
+        ErrorKind::kInvalid,
+        fmt::format("{}: expected a file with {}, but {} key={} path={}", value.origin, kind,
+                    text.has_value() ? "it has none" : text.error().message, value.key, path));
+  }
+  return {};
 }
 
 Result<LoadedConfiguration> LoadForProcess(FileSystem& files, ConfigurationArguments arguments,

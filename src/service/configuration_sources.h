@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/file_system.h"
@@ -32,5 +33,11 @@ struct ConfigurationArguments {
 [[nodiscard]] Result<LoadedConfiguration> LoadForProcess(FileSystem& files,
                                                          ConfigurationArguments arguments,
                                                          const char* const* environment);
+
+/// Whether the files that blocks of sources name for TLS and access are there and of their kind. A
+/// client that cannot use them says so late, and tries for ever. Errors: kInvalid (place, key,
+/// path).
+[[nodiscard]] Status CheckAccessFiles(FileSystem& files, const LoadedConfiguration& configuration,
+                                      std::string_view working_directory);
 
 }  // namespace signaldb

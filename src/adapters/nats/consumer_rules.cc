@@ -15,8 +15,8 @@ constexpr Nanos kAckWaitLeast = std::chrono::milliseconds(300);  // InProgress n
 Status CheckConsumer(const ConsumerState& consumer, const NatsSourceOptions& options) {
   const auto refuse = [&](std::string_view setting, std::string_view is, std::string_view why) {
     return Fail(ErrorKind::kInvalid,
-                fmt::format("the consumer cannot be used: {}; change it, or let create = true make "
-                            "another one stream={} consumer={} {}={}",
+                fmt::format("the consumer cannot be used: {}; change it, or delete it and let "
+                            "create = true make it again by its name stream={} consumer={} {}={}",
                             why, options.stream, options.consumer, setting, is));
   };
   if (consumer.durable_name.empty()) {

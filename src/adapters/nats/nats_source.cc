@@ -229,6 +229,10 @@ Status NatsSource::TakeNote(const Seen& seen) {
   const bool is_another =
       !known_.has_value() || known_->created != known.created || known_->accepted != known.accepted;
   if (is_another) gap_through_ = 0;
+  if (const std::string warning = WarningOfAnother(known_, seen.stream, seen.consumer);
+      !warning.empty()) {
+    Say(Severity::kError, "another durable of a stream that is in the tables", warning);
+  }
   known_ = std::move(known);
   ReportGap(seen);
   ReportGauges(seen);

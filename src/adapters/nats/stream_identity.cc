@@ -21,14 +21,24 @@ void Write(rapidjson::Writer<rapidjson::StringBuffer>& writer, const std::string
   writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
 }
 
+/// Whether it is known that another consumer of this stream was read here.
+bool IsAnother(const std::optional<KnownStream>& known, const StreamState& stream,
+               const ConsumerState& consumer) {
+  return known.has_value() && known->created == stream.created && !known->consumer.empty() &&
+         known->consumer != consumer.durable_name;
+}
+
 }  // namespace
 
 Result<KnownStream> Recognise(const std::optional<KnownStream>& known, const StreamState& stream,
                               const ConsumerState& consumer, std::string_view accept) {
+  const bool is_other_consumer = IsAnother(known, stream, consumer);
   KnownStream next{.created = stream.created,
                    .last_sequence = stream.last_sequence,
                    .filters = consumer.filters,
-                   .accepted = known.has_value() ? known->accepted : std::string()};
+                   .accepted = known.has_value() ? known->accepted : std::string(),
+                   .consumer = consumer.durable_name,
+                   .ack_floor = consumer.ack_floor};
   // The consumer's own state is older than this process: it tells of a stream that went back even
   // to a writer that sees it for the first time.
   SourcePosition highest = std::max(consumer.delivered, consumer.ack_floor);
@@ -43,12 +53,13 @@ Result<KnownStream> Recognise(const std::optional<KnownStream>& known, const Str
     next.accepted.clear();
   } else if (known.has_value()) {
     highest = std::max(highest, known->last_sequence);
-    if (known->filters != consumer.filters) {
-      return Fail(ErrorKind::kCorrupt,
-                  fmt::format("the consumer's filters changed, and messages that they let through "
-                              "now may count as stored; use a consumer of another name known={} "
-                              "found={}",
-                              fmt::join(known->filters, ","), fmt::join(consumer.filters, ",")));
+    if (!is_other_consumer && known->filters != consumer.filters) {
+      return Fail(
+          ErrorKind::kCorrupt,
+          fmt::format("the consumer's filters changed, and messages that they let through "
+                      "now may count as stored; change them back, and give the new subjects a "
+                      "[[nats]] block and a durable of their own known={} found={}",
+                      fmt::join(known->filters, ","), fmt::join(consumer.filters, ",")));
     }
   }
   // Part of the key from now on, whatever the configuration says later: the tables know that key.
@@ -62,6 +73,18 @@ Result<KnownStream> Recognise(const std::optional<KnownStream>& known, const Str
                             stream.created, stream.last_sequence, stream.last_sequence, highest));
   }
   return next;
+}
+
+std::string WarningOfAnother(const std::optional<KnownStream>& known, const StreamState& stream,
+                             const ConsumerState& consumer) {
+  if (!IsAnother(known, stream, consumer) || consumer.ack_floor >= known->ack_floor) return {};
+  return fmt::format(
+      "the tables have the messages up to the floor of the durable that was read before, and store "
+      "those that this one delivers up to there once more; if that is not meant, stop the writer, "
+      "and create this one anew with deliver_policy = by_start_sequence and opt_start_seq one "
+      "above "
+      "that floor known={} known_floor={} found={} found_floor={}",
+      known->consumer, known->ack_floor, consumer.durable_name, consumer.ack_floor);
 }
 
 std::string KeyOf(const std::string& stream, const std::string& consumer,
@@ -104,6 +127,11 @@ Result<std::optional<KnownStream>> ReadKnownStream(FileSystem& files, const std:
   KnownStream known{.created = json["created"].GetString(),
                     .last_sequence = json["last_seq"].GetUint64(),
                     .accepted = json["accepted"].GetString()};
+  // Files of older writers have neither.
+  if (is_text("consumer")) known.consumer = json["consumer"].GetString();
+  if (json.HasMember("ack_floor") && json["ack_floor"].IsUint64()) {
+    known.ack_floor = json["ack_floor"].GetUint64();
+  }
   for (const auto& filter : json["filters"].GetArray()) {
     if (filter.IsString()) known.filters.emplace_back(filter.GetString());
   }
@@ -124,6 +152,10 @@ Status WriteKnownStream(FileSystem& files, const std::string& path, const KnownS
   writer.EndArray();
   writer.Key("accepted");
   Write(writer, known.accepted);
+  writer.Key("consumer");
+  Write(writer, known.consumer);
+  writer.Key("ack_floor");
+  writer.Uint64(known.ack_floor);
   writer.EndObject();
   SIGNALDB_TRY(files.MakeDirs(ParentDir(path)));
   return ReplaceFile(files, path, std::as_bytes(std::span(body.GetString(), body.GetSize())));

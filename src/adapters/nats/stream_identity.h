@@ -18,6 +18,8 @@ struct KnownStream {
   SourcePosition last_sequence = 0;
   std::vector<std::string> filters;  ///< Of the consumer, sorted.
   std::string accepted;              ///< What the operator accepted; part of the source's key.
+  std::string consumer;              ///< Whose state this is; empty in files of older writers.
+  SourcePosition ack_floor = 0;      ///< Of the consumer: all up to here was acknowledged.
 
   friend bool operator==(const KnownStream&, const KnownStream&) = default;
 };
@@ -33,6 +35,13 @@ struct KnownStream {
 [[nodiscard]] Result<KnownStream> Recognise(const std::optional<KnownStream>& known,
                                             const StreamState& stream,
                                             const ConsumerState& consumer, std::string_view accept);
+
+/// What happens when a consumer takes the place of the one that was known: the tables know
+/// sequences by consumer, so what it hands out up to the other one's floor is stored a second time.
+/// Empty if it begins behind that floor, or is the same.
+[[nodiscard]] std::string WarningOfAnother(const std::optional<KnownStream>& known,
+                                           const StreamState& stream,
+                                           const ConsumerState& consumer);
 
 /// How the tables name the source: "nats/<stream>/<created>/<consumer>"; what was accepted after
 /// the stream went back stands behind the creation time.

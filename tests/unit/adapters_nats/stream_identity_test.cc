@@ -9,8 +9,14 @@
 namespace signaldb::testing {
 namespace {
 
-const ConsumerState kConsumer{.created = "c", .filters = {"a"}, .delivered = 90, .ack_floor = 80};
-const KnownStream kKnown{.created = "t1", .last_sequence = 100, .filters = {"a"}};
+const ConsumerState kConsumer{
+    .created = "c", .durable_name = "writer", .filters = {"a"}, .delivered = 90, .ack_floor = 80};
+const KnownStream kKnown{.created = "t1",
+                         .last_sequence = 100,
+                         .filters = {"a"},
+                         .accepted = {},
+                         .consumer = "writer",
+                         .ack_floor = 80};
 
 TEST(Recognise, TakesAStreamAtFirstSight) {
   const auto known =
@@ -78,6 +84,47 @@ TEST(Recognise, RefusesOtherFilters) {
               IsErrorSaying(ErrorKind::kCorrupt, "known=a found=a,b"));
 }
 
+TEST(Recognise, TakesAnotherConsumerWithOtherFilters) {
+  ConsumerState other = kConsumer;
+  other.durable_name = "writer-2";
+  other.filters = {"b"};
+  const auto known = Recognise(kKnown, {.created = "t1", .last_sequence = 100}, other, "");
+  ASSERT_THAT(known, IsOk());
+  EXPECT_EQ(known->consumer, "writer-2");
+}
+
+TEST(WarningOfAnother, IsForADurableThatBeginsBelowTheFloorOfTheOneBefore) {
+  const StreamState stream{.created = "t1", .last_sequence = 100};
+  ConsumerState other = kConsumer;
+  EXPECT_EQ(WarningOfAnother(kKnown, stream, other), "") << "it is the same";
+  other.durable_name = "writer-2";
+  EXPECT_EQ(WarningOfAnother(kKnown, stream, other), "") << "it begins behind the floor";
+  other.ack_floor = 79;
+  EXPECT_THAT(WarningOfAnother(kKnown, stream, other),
+              ::testing::HasSubstr("deliver_policy = by_start_sequence and opt_start_seq one above "
+                                   "that floor known=writer known_floor=80 found=writer-2 "
+                                   "found_floor=79"));
+  EXPECT_EQ(WarningOfAnother(kKnown, {.created = "t2"}, other), "") << "another stream";
+  EXPECT_EQ(WarningOfAnother(std::nullopt, stream, other), "");
+  KnownStream old = kKnown;
+  old.consumer.clear();
+  EXPECT_EQ(WarningOfAnother(old, stream, other), "") << "a file of a writer that did not know";
+}
+
+TEST(KnownStream, IsReadFromAFileThatDoesNotNameTheConsumer) {
+  SimFileSystem files;
+  ASSERT_THAT(files.MakeDirs("/data"), IsOk());
+  const std::string text = R"({"created":"t1","last_seq":100,"filters":["a"],"accepted":""})";
+  auto file = files.Open("/data/f", OpenMode::kCreateNew);
+  ASSERT_THAT(file, IsOk());
+  ASSERT_THAT((*file)->WriteAt(0, std::as_bytes(std::span(text))), IsOk());
+  const auto known = ReadKnownStream(files, "/data/f");
+  ASSERT_THAT(known, IsOk());
+  ASSERT_TRUE(known->has_value());
+  EXPECT_EQ((*known)->last_sequence, 100U);
+  EXPECT_EQ((*known)->consumer, "");
+}
+
 TEST(FindGap, IsWhatNobodyWasDelivered) {
   const ConsumerState consumer{.delivered = 10};
   EXPECT_FALSE(FindGap({.first_sequence = 11}, consumer, 0).has_value());
@@ -104,7 +151,9 @@ TEST(KnownStream, IsReadAsItWasWritten) {
   const KnownStream known{.created = "t\"1",
                           .last_sequence = 18446744073709551615U,
                           .filters = {"a", "b.>"},
-                          .accepted = "t@5"};
+                          .accepted = "t@5",
+                          .consumer = "writer",
+                          .ack_floor = 7};
   ASSERT_THAT(WriteKnownStream(files, path, known), IsOk());
   ASSERT_THAT(WriteKnownStream(files, path, known), IsOk());
   EXPECT_THAT(ReadKnownStream(files, path), IsOkAnd(known));

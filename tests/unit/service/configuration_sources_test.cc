@@ -70,5 +70,38 @@ TEST(ConfigurationSources, FollowsTheLinksOfMountedSecrets) {
   EXPECT_EQ(loaded->values.schema.sqlite_path, dir / "linked.db");
 }
 
+TEST(CheckAccessFiles, WantsFilesOfTheirKind) {
+  const TempDir dir;
+  PosixFileSystem files;
+  Write(dir / "ca.pem", "# ours\n-----BEGIN CERTIFICATE-----\n");
+  Write(dir / "user.creds", "-----BEGIN NATS USER JWT-----\n");
+  Write(dir / "junk", "junk");
+  const auto check = [&](const std::string& ca, const std::string& credentials) {
+    Write(dir / "signaldb.toml", "[[kafka]]\nbrokers = \"a\"\nsecurity_protocol = \"ssl\"\n" + ca +
+                                     "\n[[nats]]\nurl = \"b\"\nstream = \"S\"\n" + credentials +
+                                     "\n");
+    const auto sources = GatherSources(files, {}, kNothing, dir.path());
+    EXPECT_THAT(sources, IsOk());
+    const auto loaded = LoadConfiguration(*sources);
+    EXPECT_THAT(loaded, IsOk());
+    return CheckAccessFiles(files, *loaded, dir.path());
+  };
+  EXPECT_THAT(check("", ""), IsOk());
+  EXPECT_THAT(check("ssl_ca_file = \"ca.pem\"", "credentials_file = \"user.creds\""), IsOk());
+  EXPECT_THAT(
+      check("ssl_ca_file = \"no.pem\"", ""),
+      IsErrorSaying(ErrorKind::kInvalid, "signaldb.toml:4: expected a file with PEM, but "));
+  EXPECT_THAT(
+      check("ssl_ca_file = \"no.pem\"", ""),
+      IsErrorSaying(ErrorKind::kInvalid, "key=kafka.0.ssl_ca_file path=" + dir.path() + "/no.pem"));
+  EXPECT_THAT(check("ssl_ca_file = \"junk\"", ""),
+              IsErrorSaying(ErrorKind::kInvalid, "but it has none key=kafka.0.ssl_ca_file"));
+  EXPECT_THAT(check("", "credentials_file = \"ca.pem\""),
+              IsErrorSaying(ErrorKind::kInvalid,
+                            "expected a file with the credentials of a NATS user, but it "
+                            "has none "
+                            "key=nats.0.credentials_file"));
+}
+
 }  // namespace
 }  // namespace signaldb
