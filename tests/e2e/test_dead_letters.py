@@ -87,13 +87,13 @@ def test_a_rejected_record_and_a_poisoned_message_are_kept_with_their_neighbours
         letters = {row["position"]: row for row in writer.rows("dead_letters")}
         assert letters[1]["content"] == "records" and letters[1]["rejected_records"] == 1
         assert b"a" not in letters[1]["message"]
-        assert letters[2]["content"] == "whole" and letters[2]["message"] == POISON
+        assert letters[2]["content"] == "unfit" and letters[2]["message"] == POISON
 
         first = writer.table("dead_letters").snapshots()[0]
         assert first.summary["signaldb.commit-id"] in commit_ids(writer, "logs"), "one commit over both tables"
 
         (listed,) = json.loads(dlq(writer, "list", "--json"))
-        assert listed["letters"] == 2 and listed["messages"] == 2 and listed["replayable"] == 2
+        assert listed["letters"] == 2 and listed["messages"] == 2 and listed["replayable"] == 1
         assert len(listed["reasons"]) == 2
         assert json.loads(dlq(writer, "list", "--json", "--reason", "deeply"))[0]["letters"] == 1
         assert json.loads(dlq(writer, "list", "--json", "--tenant", "nobody")) == []
@@ -134,6 +134,30 @@ def test_replay_adds_rows_once_beside_a_running_writer(tmp_path, client):
         assert json.loads(dlq(writer, "list", "--json")) == []
         assert bodies(writer) == Counter("abcd")
         writer.stop()
+
+
+def test_a_letter_of_nobody_known_stays_until_told_where_to(tmp_path, client):
+    client.publish([(SUBJECT, logs(good("evil")), {"x-tenant-id": "acme.corp", "Content-Type": "application/json"})])
+    publish(client, logs(good("a")))
+    with nats_writer(tmp_path, client) as writer:
+        caught_up(client)
+        left = json.loads(dlq(writer, "replay", "--json", expect=3))
+        assert left["left"] == 1 and left["rows"] == 0
+        assert "whose rows they are is not known" in left["reasons"][0]["reason"]
+        assert bodies(writer) == Counter("a")
+        dlq(writer, "replay", "--to-tenant", "a/b", "--to-dataset", "x", expect=2)
+        moved = json.loads(dlq(writer, "replay", "--json", "--to-tenant", "acme", "--to-dataset", "prod"))
+        assert moved["removed"] == 1 and moved["rows"] == 1
+        assert bodies(writer) == Counter("a"), "its tenant is another one"
+        assert [row["body"] for row in writer.rows("logs", "body", dataset="acme.prod")] == ["evil"]
+        writer.stop()
+
+
+def test_looking_where_no_catalog_is_makes_none(tmp_path):
+    for command in (["list"], ["replay"], ["drop", "--yes"]):
+        done = subprocess.run([str(BINARY), "dlq", *command], cwd=tmp_path, capture_output=True, timeout=120)
+        assert done.returncode == 1 and b"there is no catalog at" in done.stderr, done
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(not BINARIES.exists(), reason=f"postgresql-15 is not installed in {BINARIES}")

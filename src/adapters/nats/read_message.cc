@@ -119,6 +119,8 @@ SourceMessage Unfit(SourceMessage read, const NatsMessage& message, std::string 
   SourceMessage::Part& part = read.parts.front();
   part.body = message.body;
   part.owner = message.owner;
+  // For whoever replays it one day.
+  read.encoding = EncodingOf("", message.body).value_or(MessageEncoding::kProtobuf);
   read.unfit = std::move(why);
   return read;
 }
