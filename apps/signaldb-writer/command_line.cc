@@ -1,10 +1,8 @@
 #include "command_line.h"
 
 #include <cstdlib>
-#include <filesystem>
 #include <iostream>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -26,11 +24,7 @@ enum ExitCode : int { kDone = 0, kWrongUsage = 2 };
 
 Result<LoadedConfiguration> Load(const ConfigurationArguments& arguments) {
   PosixFileSystem files;
-  SIGNALDB_ASSIGN(LoadedConfiguration loaded, LoadForProcess(files, arguments, environ));
-  std::error_code failed;
-  const std::string here = std::filesystem::current_path(failed).string();
-  SIGNALDB_TRY(CheckAccessFiles(files, loaded, here));
-  return loaded;
+  return LoadToRun(files, arguments, environ);
 }
 
 int ShowConfiguration(const ConfigurationArguments& arguments, std::string_view instead) {

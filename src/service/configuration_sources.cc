@@ -70,4 +70,14 @@ Result<LoadedConfiguration> LoadForProcess(FileSystem& files, ConfigurationArgum
   return LoadConfiguration(sources);
 }
 
+Result<LoadedConfiguration> LoadToRun(FileSystem& files, ConfigurationArguments arguments,
+                                      const char* const* environment) {
+  SIGNALDB_ASSIGN(LoadedConfiguration loaded,
+                  LoadForProcess(files, std::move(arguments), environment));
+  std::error_code failed;
+  const std::string here = std::filesystem::current_path(failed).string();
+  SIGNALDB_TRY(CheckAccessFiles(files, loaded, here));
+  return loaded;
+}
+
 }  // namespace signaldb

@@ -40,4 +40,9 @@ struct ConfigurationArguments {
 [[nodiscard]] Status CheckAccessFiles(FileSystem& files, const LoadedConfiguration& configuration,
                                       std::string_view working_directory);
 
+/// LoadForProcess for a process that will read its sources: CheckAccessFiles too. Errors: theirs.
+[[nodiscard]] Result<LoadedConfiguration> LoadToRun(FileSystem& files,
+                                                    ConfigurationArguments arguments,
+                                                    const char* const* environment);
+
 }  // namespace signaldb
