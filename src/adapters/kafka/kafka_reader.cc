@@ -81,6 +81,7 @@ Status KafkaReader::Start(SourceIntake& intake) {
 Status KafkaReader::Join() {
   SIGNALDB_ASSIGN(KafkaConfiguration configuration, MakeKafkaConfiguration(options_));
   std::vector<std::string> topics;
+  topics.reserve(options_.topics.size());
   for (const KafkaTopic& topic : options_.topics) topics.push_back(topic.topic);
   SIGNALDB_ASSIGN(consumer_, KafkaConsumer::Make(std::move(configuration), topics, *this, events_));
   return {};

@@ -143,7 +143,7 @@ SourceMessage ToSourceMessage(const KafkaTopic& topic, const KafkaRecord& record
   if (!message.unfit.has_value()) return message;
   // As received, so that somebody can look at it; under a name that is surely valid.
   const auto valid = [&](const NameRule& rule) {
-    std::string name = NameOf(rule, topic, record);
+    const std::string name = NameOf(rule, topic, record);
     return IsValidTenantOrDataset(name) ? name : rule.otherwise;
   };
   message.encoding = EncodingOf(topic, record.value).value_or(MessageEncoding::kProtobuf);

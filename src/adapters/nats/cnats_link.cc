@@ -28,7 +28,7 @@ std::string LastError() {
 
 Status Check(natsStatus status, std::string_view doing) {
   if (status == NATS_OK) return {};
-  std::string detail = LastError();
+  const std::string detail = LastError();
   return std::unexpected(
       ErrorFromNats(status, doing, detail.empty() ? natsStatus_GetText(status) : detail));
 }
