@@ -326,13 +326,14 @@ constexpr auto kCountsOnly = std::to_array<std::string_view>({
 std::vector<std::pair<std::string, std::string>> PropertiesOf(TableKind kind,
                                                               std::span<const ColumnSpec> columns) {
   // A commit every few seconds makes hundreds of snapshots an hour, many writers make thousands,
-  // and each costs in every later metadata file. 100 commits, eight minutes at one every five
-  // seconds, are enough for every query to find the files of its snapshot.
+  // and each costs in every later metadata file. 240 commits, twenty minutes at one every five
+  // seconds, are enough for every query to find the files of its snapshot, and for readers of
+  // changes that come every few minutes.
   std::vector<std::pair<std::string, std::string>> properties = {
       {"signaldb.expire-on-commit.enabled", "true"},
       {"history.expire.max-snapshot-age-ms", "3600000"},
       {"history.expire.min-snapshots-to-keep", "20"},
-      {"signaldb.expire-on-commit.max-snapshots", "100"},
+      {"signaldb.expire-on-commit.max-snapshots", "240"},
       {"write.metadata.delete-after-commit.enabled", "true"},
       {"write.metadata.previous-versions-max", "20"},
       {"write.parquet.compression-codec", "zstd"},

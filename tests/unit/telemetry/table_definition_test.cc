@@ -184,7 +184,7 @@ TEST(TableDefinition, HasThePropertiesOfANewTable) {
   EXPECT_THAT(logs, Contains(Pair("signaldb.expire-on-commit.enabled", "true")));
   EXPECT_THAT(logs, Contains(Pair("history.expire.max-snapshot-age-ms", "3600000")));
   EXPECT_THAT(logs, Contains(Pair("history.expire.min-snapshots-to-keep", "20")));
-  EXPECT_THAT(logs, Contains(Pair("signaldb.expire-on-commit.max-snapshots", "100")));
+  EXPECT_THAT(logs, Contains(Pair("signaldb.expire-on-commit.max-snapshots", "240")));
   EXPECT_THAT(logs, Contains(Pair("write.parquet.compression-codec", "zstd")));
   EXPECT_THAT(logs, Contains(Pair("write.parquet.compression-level", "1")));
   EXPECT_THAT(logs, Contains(Pair("signaldb.schema.version", "writer-v1")));
