@@ -52,6 +52,13 @@ class FileIo {
   /// Every file whose location starts with `prefix` + "/", in order. Errors: kInvalid,
   /// kUnavailable.
   [[nodiscard]] virtual Result<std::vector<std::string>> List(const std::string& prefix) = 0;
+  /// Locations under `prefix` + "/" of files that were begun and are not finished, be it by a
+  /// crash; Delete removes what is there of them. None where a store keeps nothing before Finish.
+  /// Errors: kInvalid, kUnavailable.
+  [[nodiscard]] virtual Result<std::vector<std::string>> ListUnfinished(
+      const std::string& /*prefix*/) {
+    return {};
+  }
 };
 
 /// Create, Append, Finish. Errors: as those.

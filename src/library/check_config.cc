@@ -56,6 +56,7 @@ Status CheckConfig(const Configuration& config) {
   SIGNALDB_TRY(CheckConfig(config.batch));
   SIGNALDB_TRY(CheckConfig(config.memory));
   SIGNALDB_TRY(CheckConfig(config.catalog_pool));
+  if (config.transaction_timeout.count() < 1) return Refuse("transaction_timeout", "at least 1ms");
   return CheckConfig(config.retry);
 }
 

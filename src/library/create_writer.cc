@@ -28,6 +28,11 @@ Result<TableIdentifier> IdentifierOf(std::string_view tenant, std::string_view d
                          .name = std::string(table)};
 }
 
+std::string JournalsOf(const IcebergTableWriter::Parts& parts) {
+  const ObjectStore::Parts& store = parts.store->parts();
+  return JournalFolder(store.folder, store.key + parts.catalog.key);
+}
+
 Result<std::unique_ptr<IcebergTableWriter::Parts>> OpenParts(
     const Configuration& config, std::shared_ptr<ObjectStore> object_store, TableIdentifier table,
     PoolChange change = PoolChange::kJoin) {
@@ -43,14 +48,25 @@ Result<std::unique_ptr<IcebergTableWriter::Parts>> OpenParts(
   SIGNALDB_ASSIGN(parts->catalog, OpenCatalog(store, config, change, parts->events));
   parts->encoding = std::make_unique<EncodingShare>(store.encoding_room, config.memory,
                                                     *store.clock, *parts->events);
+  if (!store.folder.empty() && parts->catalog.life == CatalogLife::kDurable) {
+    SIGNALDB_ASSIGN(parts->in_flight, FilesInFlight::Open(*store.files, *store.random,
+                                                          *parts->events, JournalsOf(*parts)));
+  }
   parts->Connect();
-  if (store.folder.empty() || parts->catalog.life == CatalogLife::kProcess) return parts;
-  const std::string journals = JournalFolder(store.folder, store.key + parts->catalog.key);
-  SIGNALDB_TRY(RecoverFilesInFlight(*store.files, *parts->events, journals, *parts->committer,
-                                    *store.io, {}));
-  SIGNALDB_ASSIGN(parts->in_flight,
-                  FilesInFlight::Open(*store.files, *store.random, *parts->events, journals));
   return parts;
+}
+
+/// The writer over `parts`, whose table is there by now: what became of it is known.
+Result<std::unique_ptr<IcebergTableWriter>> Finish(
+    std::unique_ptr<IcebergTableWriter::Parts> parts) {
+  ObjectStore::Parts& store = parts->store->parts();
+  SIGNALDB_ASSIGN(const LoadedTable table, parts->committer->LoadForReading(parts->table));
+  SIGNALDB_TRY(CheckTableCanBeWritten(*table.metadata));
+  if (parts->in_flight != nullptr) {
+    SIGNALDB_TRY(RecoverFilesInFlight(*store.files, *parts->events, JournalsOf(*parts),
+                                      *parts->committer, *store.io, {}));
+  }
+  return std::make_unique<IcebergTableWriter>(std::move(parts));
 }
 
 Status OpenExisting(IcebergTableWriter::Parts& parts) {
@@ -79,7 +95,7 @@ Result<std::unique_ptr<IcebergTableWriter>> OpenWriter(const Configuration& conf
   } else {
     SIGNALDB_TRY(OpenExisting(*parts));
   }
-  return std::make_unique<IcebergTableWriter>(std::move(parts));
+  return Finish(std::move(parts));
 }
 
 }  // namespace
@@ -107,13 +123,22 @@ Result<std::unique_ptr<IcebergTableWriter>> CreateIcebergWriterForTable(
     std::string_view dataset, std::string_view table, const TableOptions& options) {
   SIGNALDB_ASSIGN(TableIdentifier identifier, IdentifierOf(tenant, dataset, table));
   SIGNALDB_ASSIGN(auto parts, OpenParts(config, std::move(object_store), std::move(identifier)));
-  const std::string location =
-      options.location.empty()
-          ? fmt::format("{}/{}/{}/{}", parts->store->warehouse(), tenant, dataset, table)
-          : options.location;
+  if (options.schema == nullptr) {
+    SIGNALDB_TRY(OpenExisting(*parts));
+    return Finish(std::move(parts));
+  }
+  std::string location = options.location;
+  if (location.empty()) {
+    ObjectStore::Parts& store = parts->store->parts();
+    location = fmt::format("{}/{}/{}/{}", parts->store->warehouse(), tenant, dataset, table);
+    const Result<LoadedTable> there = parts->committer->Load(parts->table);
+    if (!there.has_value() && there.error().kind == ErrorKind::kNotFound) {
+      SIGNALDB_ASSIGN(location, FreeLocation(*store.io, *store.random, location));
+    }
+  }
   SIGNALDB_ASSIGN(const NewTable definition, MakeTable(options, location));
   SIGNALDB_TRY(parts->committer->LoadOrCreate(parts->table, definition));
-  return std::make_unique<IcebergTableWriter>(std::move(parts));
+  return Finish(std::move(parts));
 }
 
 }  // namespace signaldb

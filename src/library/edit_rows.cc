@@ -15,7 +15,7 @@ namespace {
 using Batches = std::vector<std::shared_ptr<arrow::RecordBatch>>;
 
 Result<TableEditor> EditorOf(IcebergTableWriter::Parts& parts, const Batches& batches) {
-  if (parts.transaction != nullptr) {
+  if (parts.Active() != nullptr) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("rows cannot be deleted or overwritten while a transaction is active; "
                             "end it first transaction_id={}",

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
+#include <initializer_list>
 #include <limits>
 #include <map>
 #include <string>
@@ -93,6 +94,7 @@ const auto kKeys = std::to_array<Key>({
     {"retry.initial_delay", +[](C& c) -> milliseconds& { return c.retry.initial_delay; }},
     {"retry.max_delay", +[](C& c) -> milliseconds& { return c.retry.max_delay; }},
     {"retry.backoff_multiplier", +[](C& c) -> double& { return c.retry.backoff_multiplier; }},
+    {"transaction_timeout", +[](C& c) -> milliseconds& { return c.transaction_timeout; }},
 });
 
 std::unexpected<Error> Expected(std::string_view what) {
@@ -263,6 +265,30 @@ Status Apply(C& config, const Variables& variables, std::string_view variable) {
                                                direct, key->name, variable));
 }
 
+/// That catalog and store are of kinds there are. Neither is repeated: a password may be in it.
+Status CheckPlaces(const Configuration& config) {
+  const auto begins = [](std::string_view text, std::initializer_list<std::string_view> schemes) {
+    return std::ranges::any_of(schemes, [&](auto scheme) { return text.starts_with(scheme); });
+  };
+  const std::string& type = config.schema.catalog_type;
+  if (type != "sql" && type != "memory") {
+    return Fail(ErrorKind::kInvalid, "expected sql or memory key=schema.catalog_type");
+  }
+  if (type == "sql" &&
+      !begins(config.schema.catalog_uri, {"sqlite:", "postgres://", "postgresql://"})) {
+    return Fail(ErrorKind::kInvalid,
+                "expected sqlite:///absolute/path.db, sqlite::memory: or "
+                "postgres://user:password@host:5432/database key=schema.catalog_uri");
+  }
+  const std::string& dsn = config.storage.dsn;
+  if (!dsn.empty() && !begins(dsn, {"file:/", "/", "memory:", "s3:"})) {
+    return Fail(ErrorKind::kInvalid,
+                "expected file:///absolute/folder, memory:// or s3://bucket/prefix "
+                "key=storage.dsn");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Configuration> Configuration::FromEnvironment(const char* const* environment) {
@@ -282,6 +308,7 @@ Result<Configuration> Configuration::FromEnvironment(const char* const* environm
     if (variable.starts_with(kPrefix)) SIGNALDB_TRY(Apply(config, variables, variable));
   }
   SIGNALDB_TRY(CheckConfig(config));
+  SIGNALDB_TRY(CheckPlaces(config));
   return config;
 }
 

@@ -124,6 +124,8 @@ Result<TableInfo> IcebergCatalog::CreateTable(const TableName& table, const Tabl
     location = parts_->store->warehouse();
     for (const std::string& level : identifier.levels) location += "/" + level;
     location += "/" + table.name;
+    ObjectStore::Parts& with = parts_->store->parts();
+    SIGNALDB_ASSIGN(location, FreeLocation(*with.io, *with.random, location));
   }
   SIGNALDB_ASSIGN(NewTable definition, MakeTable(options, location));
   definition.table_uuid = ToString(UuidV4(*parts_->store->parts().random));
@@ -164,6 +166,7 @@ Status IcebergCatalog::SetTableProperties(const TableName& table, const StringMa
   ObjectStore::Parts& with = parts_->store->parts();
   SIGNALDB_TRY(parts_->committer->Commit(ToString(UuidV7(*with.clock, *with.random)),
                                          std::move(changes), {}));
+  ++with.table_changes;
   return {};
 }
 
@@ -172,6 +175,7 @@ Status IcebergCatalog::RenameTable(const TableName& from, const TableName& to) {
   SIGNALDB_ASSIGN(const TableIdentifier new_name, IdentifierOf(to));
   SIGNALDB_TRY(parts_->catalog.catalog->RenameTable(old_name, new_name));
   parts_->cache->ForgetTable(old_name);
+  ++parts_->store->parts().table_changes;
   return {};
 }
 
@@ -201,6 +205,7 @@ Status IcebergCatalog::DropTable(const TableName& table) {
   SIGNALDB_ASSIGN(const TableIdentifier identifier, IdentifierOf(table));
   SIGNALDB_TRY(parts_->catalog.catalog->DropTable(identifier));
   parts_->cache->ForgetTable(identifier);
+  ++parts_->store->parts().table_changes;
   return {};
 }
 

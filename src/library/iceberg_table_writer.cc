@@ -44,7 +44,7 @@ void IcebergTableWriter::Parts::Connect() {
                                           MetadataCacheOptions{.read_ttl = ReadTtl(config.batch)});
   committer = std::make_unique<TableCommitter>(
       TableCommitter::Collaborators{*catalog.catalog, *with.io, *with.clock, *with.random, *events,
-                                    *cache},
+                                    *cache, in_flight.get()},
       TableCommitterOptions{.retry = config.retry, .engine_version = SIGNALDB_VERSION});
 }
 
@@ -54,6 +54,11 @@ std::unique_ptr<Transaction> IcebergTableWriter::Parts::NewTransaction() {
       Transaction::Collaborators{*committer, *with.io, *with.clock, *with.random, *events,
                                  in_flight.get(), encoding.get()},
       config.transaction_timeout);
+}
+
+Transaction* IcebergTableWriter::Parts::Active() {
+  if (transaction != nullptr && transaction->RollBackIfTimedOut()) transaction.reset();
+  return transaction.get();
 }
 
 FileOptions IcebergTableWriter::Parts::file_options() const {
@@ -68,6 +73,8 @@ Status IcebergTableWriter::Parts::WriteInto(
   for (const auto& batch : batches) {
     if (batch == nullptr) return Fail(ErrorKind::kInvalid, "a batch is null");
   }
+  const std::uint64_t changes = store->parts().table_changes;
+  if (std::exchange(table_changes_seen, changes) != changes) cache->ForgetTable(table);
   Status status;
   Nanos failed{0};
   for (Backoff backoff(config.retry, *store->parts().clock, *store->parts().random);
@@ -134,7 +141,7 @@ Status IcebergTableWriter::WriteBatches(
 }
 
 Result<std::string> IcebergTableWriter::BeginTransaction() {
-  if (parts_->transaction != nullptr) {
+  if (parts_->Active() != nullptr) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("a transaction is active already; commit it or roll it back first "
                             "table={} transaction_id={}",
@@ -183,11 +190,12 @@ Status IcebergTableWriter::RollbackTransaction(std::string_view transaction_id) 
   return done;
 }
 
-bool IcebergTableWriter::HasActiveTransaction() const { return parts_->transaction != nullptr; }
+bool IcebergTableWriter::HasActiveTransaction() const { return parts_->Active() != nullptr; }
 
 std::optional<std::string> IcebergTableWriter::CurrentTransactionId() const {
-  if (parts_->transaction == nullptr) return std::nullopt;
-  return parts_->transaction->id();
+  const Transaction* const active = parts_->Active();
+  if (active == nullptr) return std::nullopt;
+  return active->id();
 }
 
 Status IcebergTableWriter::SetBatchConfig(const BatchOptimizationConfig& config) {
@@ -199,7 +207,7 @@ Status IcebergTableWriter::SetBatchConfig(const BatchOptimizationConfig& config)
 
 Status IcebergTableWriter::SetRetryConfig(const RetryConfig& config) {
   SIGNALDB_TRY(CheckConfig(config));
-  if (parts_->transaction != nullptr) {
+  if (parts_->Active() != nullptr) {
     return NotWhileActive("the retry configuration", parts_->transaction->id());
   }
   parts_->config.retry = config;
@@ -209,7 +217,7 @@ Status IcebergTableWriter::SetRetryConfig(const RetryConfig& config) {
 
 Status IcebergTableWriter::SetPoolConfig(const CatalogPoolConfig& config) {
   SIGNALDB_TRY(CheckConfig(config));
-  if (parts_->transaction != nullptr) {
+  if (parts_->Active() != nullptr) {
     return NotWhileActive("the pool configuration", parts_->transaction->id());
   }
   if (parts_->catalog.postgres != nullptr) return SetPool(*parts_->catalog.postgres, config);

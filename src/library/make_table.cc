@@ -1,11 +1,17 @@
 #include "library/make_table.h"
 
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <arrow/api.h>
 #include <fmt/format.h>
 
 #include "iceberg/metadata/snapshot_expiry.h"
 #include "iceberg/schema/partition_spec.h"
 #include "iceberg/schema/schema.h"
+#include "writer/table_files.h"
 
 namespace signaldb {
 
@@ -13,7 +19,14 @@ namespace {
 
 Result<std::int32_t> ColumnId(const Schema& schema, const std::string& column) {
   const Field* field = schema.FindByName(column);
-  if (field != nullptr) return field->id;
+  if (field != nullptr) {
+    const bool top = std::ranges::find(schema.fields, field->id, &Field::id) != schema.fields.end();
+    if (top && field->type.is_primitive()) return field->id;
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("a table is divided and sorted by columns that are neither nested nor "
+                            "inside others column={} type={}",
+                            column, field->type.ToText()));
+  }
   return Fail(
       ErrorKind::kInvalid,
       fmt::format("the table is to be divided or sorted by a column it has not column={}", column));
@@ -43,6 +56,15 @@ void BoundHistory(Properties& properties) {
   properties.emplace(kMaxSnapshotsProperty, "100");
 }
 
+// What no file could be written for is refused before there is a table.
+Status CheckCanBeWritten(NewTable table) {
+  table.table_uuid = "00000000-0000-4000-8000-000000000000";
+  table.now_ms = 1;
+  SIGNALDB_ASSIGN(const TableMetadata metadata, MakeTableMetadata(std::move(table)));
+  SIGNALDB_TRY(CheckTableCanBeWritten(metadata));
+  return {};
+}
+
 }  // namespace
 
 Result<NewTable> MakeTable(const TableOptions& options, const std::string& location) {
@@ -70,7 +92,14 @@ Result<NewTable> MakeTable(const TableOptions& options, const std::string& locat
     table.properties.emplace("write.parquet.compression-level", "1");
   }
   BoundHistory(table.properties);
+  SIGNALDB_TRY(CheckCanBeWritten(table));
   return table;
+}
+
+Result<std::string> FreeLocation(FileIo& io, Random& random, const std::string& location) {
+  SIGNALDB_ASSIGN(const std::vector<std::string> there, io.List(location + "/metadata"));
+  if (there.empty()) return location;
+  return fmt::format("{}-{:016x}", location, random.Next());
 }
 
 }  // namespace signaldb

@@ -69,9 +69,11 @@ Result<OpenedCatalog> OpenPostgres(ObjectStore::Parts& store, const Configuratio
 SharedPostgres::SharedPostgres() = default;
 SharedPostgres::~SharedPostgres() = default;
 
-Result<OpenedCatalog> OpenCatalog(ObjectStore::Parts& store, const Configuration& config,
-                                  PoolChange change,
-                                  const std::shared_ptr<ProgramListener>& events) {
+namespace {
+
+Result<OpenedCatalog> OpenCatalogOfType(ObjectStore::Parts& store, const Configuration& config,
+                                        PoolChange change,
+                                        const std::shared_ptr<ProgramListener>& events) {
   const Configuration::Schema& schema = config.schema;
   const bool memory = schema.catalog_type == "memory";
   if (!memory && schema.catalog_type != "sql") {
@@ -114,6 +116,23 @@ Result<OpenedCatalog> OpenCatalog(ObjectStore::Parts& store, const Configuration
     SIGNALDB_ASSIGN(opened.catalog,
                     OpenSqlite(store, path, schema.catalog_name, config.catalog_pool));
     known = opened.catalog;
+  }
+  return opened;
+}
+
+}  // namespace
+
+Result<OpenedCatalog> OpenCatalog(ObjectStore::Parts& store, const Configuration& config,
+                                  PoolChange change,
+                                  const std::shared_ptr<ProgramListener>& events) {
+  SIGNALDB_ASSIGN(OpenedCatalog opened, OpenCatalogOfType(store, config, change, events));
+  if (opened.life == CatalogLife::kDurable && store.warehouse.starts_with("memory:")) {
+    events->Log({.severity = Severity::kWarning,
+                 .module = "library",
+                 .message = "the catalog outlives the process and the files of its tables do not: "
+                            "they cannot be read after it ends; use a catalog in memory, or a "
+                            "store on disk",
+                 .fields = {{"catalog_name", config.schema.catalog_name}}});
   }
   return opened;
 }

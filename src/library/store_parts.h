@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -41,6 +43,9 @@ struct ObjectStore::Parts {
   std::string folder;          // Of the machine, for journals; empty: none are kept.
   std::string key;             // Sets this store's journals apart, where others share the folder.
   EncodingRoom encoding_room;
+
+  /// Counts what catalogs of this store did to tables, so that its writers look at theirs anew.
+  std::atomic<std::uint64_t> table_changes = 0;
 
   std::mutex mutex;
   /// By the key of the catalog. Those in memory stay as long as the store.

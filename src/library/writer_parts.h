@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -28,11 +29,14 @@ struct IcebergTableWriter::Parts {
   std::unique_ptr<MetadataCache> cache;
   std::unique_ptr<TableCommitter> committer;
   std::unique_ptr<Transaction> transaction;  ///< The active one.
+  std::uint64_t table_changes_seen = 0;      ///< Of the store, when the table was looked at.
 
   /// Cache and committer, for the catalog and configuration as they are.
   void Connect();
   [[nodiscard]] std::unique_ptr<Transaction> NewTransaction();
   [[nodiscard]] FileOptions file_options() const;
+  /// The active one that did not time out; null: there is none.
+  [[nodiscard]] Transaction* Active();
   /// Writes into `transaction`, insisting on what may be retried. Errors: as Transaction::Write.
   [[nodiscard]] Status WriteInto(Transaction& transaction,
                                  const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches);

@@ -84,6 +84,7 @@ class LetterDesk::FileEdit {
       change.table = table;
       change.added_files = target.files;
       if (table == LettersOf(dataset_)) change.removed_files = {file};
+      change.in_flight_id = id_;
       change.table_uuid = target.table.metadata->table_uuid;
       change.schema_id = target.table.metadata->current_schema_id;
       changes.push_back(std::move(change));

@@ -89,8 +89,8 @@ struct Service::Parts {
   std::unique_ptr<FileIo> io;
   std::unique_ptr<Catalog> catalog;
   std::unique_ptr<MetadataCache> cache;
-  std::unique_ptr<TableCommitter> committer;
   std::unique_ptr<FilesInFlight> in_flight;  // Null if nothing outlives the process.
+  std::unique_ptr<TableCommitter> committer;
   std::unique_ptr<DurableLog> log;
   std::unique_ptr<LogSlice> newest;  // Of the log: the identity that takes new records.
   std::unique_ptr<CommitScheduler> scheduler;

@@ -16,8 +16,8 @@ Status CheckPlainRows(TableCommitter& committer, const TableIdentifier& table,
                 fmt::format("columns of lists, maps and structs are not taken column={} type={}",
                             column->name(), column->type()->ToString()));
   }
-  SIGNALDB_TRY(FitBatch(loaded.metadata->schema(), rows));
-  return {};
+  SIGNALDB_ASSIGN(const auto fitted, FitBatch(loaded.metadata->schema(), rows));
+  return CheckTexts(*fitted);
 }
 
 }  // namespace signaldb

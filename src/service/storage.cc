@@ -21,12 +21,12 @@ namespace {
 
 constexpr std::string_view kModule = "service";
 
-Status OpenFilesInFlight(const ServiceConfiguration& values, FileSystem& files, Random& random,
-                         EventListener& events, Storage& storage) {
+/// The folder of the journals; empty: none is kept.
+Result<std::string> JournalsOf(const ServiceConfiguration& values) {
   const bool durable = values.schema.catalog_type == CatalogType::kSql &&
                        values.schema.sqlite_path != ":memory:" &&
                        !values.storage.warehouse.starts_with("memory://");
-  if (!durable) return {};
+  if (!durable) return std::string();
   // A journal is of this machine: beside the tables if these are, else beside the log.
   std::string root = values.log.dir;
   if (!IsS3Dsn(values.storage.warehouse)) {
@@ -37,19 +37,20 @@ Status OpenFilesInFlight(const ServiceConfiguration& values, FileSystem& files, 
     SIGNALDB_ASSIGN(const PostgresTarget target, ParsePostgresUri(values.schema.catalog_uri));
     key = PostgresCatalogKey(target, values.schema.catalog_name);
   }
-  const std::string folder = JournalFolder(root, key);
+  return JournalFolder(root, key);
+}
+
+void RemoveLeftovers(const std::string& journals, FileSystem& files, EventListener& events,
+                     Storage& storage) {
   const Status recovered =
-      RecoverFilesInFlight(files, events, folder, *storage.committer, *storage.io, {});
-  if (!recovered.has_value()) {
-    // They only take space; what keeps us from removing them stops commits more loudly.
-    events.Log({.severity = Severity::kWarning,
-                .module = kModule,
-                .message = "files that a crash left are still there; the next start "
-                           "looks again",
-                .fields = {{"error", recovered.error().message}}});
-  }
-  SIGNALDB_ASSIGN(storage.in_flight, FilesInFlight::Open(files, random, events, folder));
-  return {};
+      RecoverFilesInFlight(files, events, journals, *storage.committer, *storage.io, {});
+  if (recovered.has_value()) return;
+  // They only take space; what keeps us from removing them stops commits more loudly.
+  events.Log({.severity = Severity::kWarning,
+              .module = kModule,
+              .message = "files that a crash left are still there; the next start "
+                         "looks again",
+              .fields = {{"error", recovered.error().message}}});
 }
 
 }  // namespace
@@ -98,11 +99,15 @@ Result<Storage> OpenStorage(const ServiceConfiguration& values, FileSystem& file
       MetadataCacheOptions{.read_ttl = values.batch.enable_catalog_caching
                                            ? values.batch.catalog_cache_ttl
                                            : std::chrono::milliseconds(0)});
+  SIGNALDB_ASSIGN(const std::string journals, JournalsOf(values));
+  if (!journals.empty()) {
+    SIGNALDB_ASSIGN(storage.in_flight, FilesInFlight::Open(files, random, events, journals));
+  }
   storage.committer = std::make_unique<TableCommitter>(
       TableCommitter::Collaborators{*storage.catalog, *storage.io, clock, random, events,
-                                    *storage.cache},
+                                    *storage.cache, storage.in_flight.get()},
       TableCommitterOptions{.retry = values.retry, .engine_version = std::string(Version())});
-  SIGNALDB_TRY(OpenFilesInFlight(values, files, random, events, storage));
+  if (!journals.empty()) RemoveLeftovers(journals, files, events, storage);
   return storage;
 }
 

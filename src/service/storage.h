@@ -24,11 +24,11 @@ struct Storage {
   std::unique_ptr<FileIo> io;
   std::unique_ptr<Catalog> catalog;
   std::unique_ptr<MetadataCache> cache;
-  std::unique_ptr<TableCommitter> committer;
   std::unique_ptr<FilesInFlight> in_flight;  ///< Null if nothing outlives the process.
+  std::unique_ptr<TableCommitter> committer;
 };
 
-/// Opens store and catalog, and settles the data files that processes which are gone have left.
+/// Opens store and catalog, and settles the files that processes which are gone have left.
 /// Any number of processes may have the same storage open. Everything borrowed outlives it.
 /// Errors: kInvalid (a location), kUnavailable (a disk, a database), kCorrupt.
 [[nodiscard]] Result<Storage> OpenStorage(const ServiceConfiguration& values, FileSystem& files,

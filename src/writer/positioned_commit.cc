@@ -185,6 +185,7 @@ TableChange PositionedCommit::ChangeOf(const Share& share) const {
   change.table = share.rows.table;
   change.added_files = share.files;
   change.table_uuid = share.table_uuid;
+  change.in_flight_id = in_flight_id_;
   change.schema_id = share.schema_id;
   change.summary[std::string(kRangesInSummary)] = RangesText(share.rows.messages);
   change.on_base = [this, &share](const TableMetadata& base) {
@@ -201,7 +202,12 @@ Status PositionedCommit::Attempt(std::stop_token stop) {
 
   std::vector<TableChange> changes;
   for (const Share& share : shares_) {
-    if (!share.rows.messages.empty()) changes.push_back(ChangeOf(share));
+    if (share.rows.messages.empty()) continue;
+    // Messages without rows have no files on record.
+    if (with_.in_flight != nullptr) {
+      SIGNALDB_TRY(with_.in_flight->NoteCommit(in_flight_id_, share.rows.table, share.table_uuid));
+    }
+    changes.push_back(ChangeOf(share));
   }
   if (changes.empty()) {
     shares_.clear();

@@ -86,6 +86,7 @@ class TableEditor::Edit {
     change_.table = base_.table;
     change_.table_uuid = base_.metadata->table_uuid;
     change_.schema_id = base_.metadata->current_schema_id;
+    change_.in_flight_id = id_;
   }
   /// New files that the table did not get are deleted.
   ~Edit() {
@@ -146,6 +147,9 @@ class TableEditor::Edit {
     if (change_.added_files.empty() && change_.removed_files.empty()) {
       report_.commit.commit_id = id_;
       return report_;
+    }
+    if (with_.in_flight != nullptr) {
+      SIGNALDB_TRY(with_.in_flight->NoteCommit(id_, change_.table, change_.table_uuid));
     }
     Result<CommitReport> committed = with_.committer.Commit(id_, {change_}, std::move(stop));
     if (!committed.has_value()) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -23,11 +24,26 @@ namespace {
 
 constexpr std::int64_t kTargetFileBytes = 512LL << 20;  // Iceberg's default.
 
-std::int64_t TargetFileBytes(const TableMetadata& table) {
-  const auto found = table.properties.find("write.target-file-size-bytes");
-  if (found == table.properties.end()) return kTargetFileBytes;
-  const std::int64_t bytes = std::strtoll(found->second.c_str(), nullptr, 10);
-  return bytes > 0 ? bytes : kTargetFileBytes;
+Result<std::int64_t> BytesIn(const TableMetadata& table, std::string_view property,
+                             std::int64_t otherwise) {
+  const auto found = table.properties.find(property);
+  if (found == table.properties.end()) return otherwise;
+  const std::string& text = found->second;
+  std::int64_t bytes = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), bytes);
+  if (error == std::errc{} && end == text.data() + text.size() && bytes > 0) return bytes;
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("a size is a whole number of bytes above 0 property={} value={:.40}",
+                          property, text));
+}
+
+Result<std::int64_t> TargetFileBytes(const TableMetadata& table) {
+  return BytesIn(table, "write.target-file-size-bytes", kTargetFileBytes);
+}
+
+Result<std::int64_t> RowGroupBytes(const TableMetadata& table) {
+  return BytesIn(table, "write.parquet.row-group-size-bytes",
+                 std::numeric_limits<std::int64_t>::max());
 }
 
 // Slices of one partition that go into the same file, or files one after the other.
@@ -69,12 +85,12 @@ class LaneFiles {
  public:
   LaneFiles(const FileCollaborators& with, const TableMetadata& table,
             std::shared_ptr<const DataFileFormat> format, const std::vector<Type>& partition_types,
-            const SortedRows& rows, int concurrent)
+            const SortedRows& rows, std::int64_t target_bytes, int concurrent)
       : with_(with),
         table_(table),
         format_(std::move(format)),
         rows_(rows),
-        target_bytes_(TargetFileBytes(table)),
+        target_bytes_(target_bytes),
         concurrent_(static_cast<std::size_t>(std::max(concurrent, 1))),
         lanes_(DivideIntoLanes(rows, std::max(concurrent, 1))) {
     for (Lane& lane : lanes_) {
@@ -207,6 +223,9 @@ Result<std::vector<DataFile>> WriteDataFiles(
   if (with.encoding != nullptr && with.encoding->bytes_max() > 0) {
     slice_bytes_max = std::min(slice_bytes_max, with.encoding->bytes_max());
   }
+  SIGNALDB_ASSIGN(const std::int64_t target_bytes, TargetFileBytes(table));
+  SIGNALDB_ASSIGN(const std::int64_t row_group_bytes, RowGroupBytes(table));
+  slice_bytes_max = std::min(slice_bytes_max, row_group_bytes);
   SIGNALDB_TRY(CheckColumnsExist(table, batches));
   SIGNALDB_ASSIGN(std::shared_ptr<const DataFileFormat> format, DataFileFormat::Make(table));
   SIGNALDB_ASSIGN(std::vector<Type> types, PartitionTypes(table.partition_spec(), table.schema()));
@@ -221,8 +240,24 @@ Result<std::vector<DataFile>> WriteDataFiles(
                       static_cast<double>(rows.slices().size() - rows.partitions().size()),
                       {{"reason", "size"}});
   }
-  return LaneFiles(with, table, std::move(format), types, rows, options.target_concurrent_batches)
+  return LaneFiles(with, table, std::move(format), types, rows, target_bytes,
+                   options.target_concurrent_batches)
       .WriteAll();
+}
+
+Status CheckTableCanBeWritten(const TableMetadata& table) {
+  constexpr std::int32_t kFormatVersionWritten = 2;
+  if (table.format_version != kFormatVersionWritten) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("only tables of format version {} are written; upgrade or recreate it "
+                            "location={} format_version={}",
+                            kFormatVersionWritten, table.location, table.format_version));
+  }
+  SIGNALDB_TRY(TargetFileBytes(table));
+  SIGNALDB_TRY(RowGroupBytes(table));
+  SIGNALDB_TRY(PartitionTypes(table.partition_spec(), table.schema()));
+  SIGNALDB_TRY(DataFileFormat::Make(table));
+  return {};
 }
 
 bool DeleteFiles(FileIo& io, EventListener& events, const std::vector<DataFile>& files) {

@@ -50,6 +50,10 @@ struct FileCollaborators {
     const FileCollaborators& with, const TableMetadata& table,
     std::vector<std::shared_ptr<arrow::RecordBatch>> batches, const FileOptions& options);
 
+/// Whether WriteDataFiles can write files for the table as it is declared. Errors: kInvalid (names
+/// the format version, property, or column).
+[[nodiscard]] Status CheckTableCanBeWritten(const TableMetadata& table);
+
 /// Deletes files that no table refers to; one that cannot be deleted is logged by name. True if all
 /// are gone.
 bool DeleteFiles(FileIo& io, EventListener& events, const std::vector<DataFile>& files);

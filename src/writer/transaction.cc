@@ -125,12 +125,17 @@ Status Transaction::CheckOpen(std::string_view doing) {
                             ToString(state_), doing, id_));
   }
   const Nanos age = with_.clock.MonotonicNow() - begun_;
-  if (age <= timeout_) return {};
-  DropFiles("timeout");
+  if (!RollBackIfTimedOut()) return {};
   return Fail(ErrorKind::kCancelled,
               fmt::format("the transaction timed out and was rolled back; begin another, or raise "
                           "transaction_timeout transaction_id={} age_s={:.1f} timeout_s={:.1f}",
                           id_, Seconds(age), Seconds(timeout_)));
+}
+
+bool Transaction::RollBackIfTimedOut() {
+  if (state_ != State::kOpen || with_.clock.MonotonicNow() - begun_ <= timeout_) return false;
+  DropFiles("timeout");
+  return true;
 }
 
 Result<LoadedTable> Transaction::FitAll(const TableIdentifier& table, Batches& batches) {
@@ -207,6 +212,7 @@ std::vector<TableChange> Transaction::Changes(bool& found) const {
     TableChange change;
     change.table = table;
     change.added_files = share.files;
+    change.in_flight_id = id_;
     change.table_uuid = share.table.metadata->table_uuid;
     change.schema_id = share.table.metadata->current_schema_id;
     change.on_base = [this, &found, &share](const TableMetadata& base) -> Result<Properties> {
@@ -265,6 +271,7 @@ Status Transaction::MakeSureItCannotApply() {
   bool found = false;
   TableChange fence;
   fence.table = shares_.begin()->first;
+  fence.in_flight_id = id_;
   fence.table_uuid = shares_.begin()->second.table.metadata->table_uuid;
   fence.on_base = [this, &found](const TableMetadata& base) -> Result<Properties> {
     found = HoldsCommit(base, id_);

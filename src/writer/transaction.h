@@ -64,6 +64,9 @@ class Transaction {
   [[nodiscard]] const std::string& id() const { return id_; }
   [[nodiscard]] State state() const { return state_; }
 
+  /// True if it is open for longer than its timeout: it is rolled back now.
+  bool RollBackIfTimedOut();
+
   /// Writes the rows of `batches` as data files for `table`: all of them, or nothing. The table is
   /// looked up once a transaction, and every later batch is written for that version of it; should
   /// its columns have moved when it is committed, the commit refuses.

@@ -63,6 +63,17 @@ class World:
         named = {task.file.file_path for table in self.read() for task in table.scan().plan_files()}
         return self.data_files() - named
 
+    def metadata_of_nobody(self):
+        """Manifests, lists and metadata files, begun ones too, that no version of a table's log refers to."""
+        named, there = set(), set()
+        for table in self.read():
+            named |= {entry.metadata_file for entry in table.metadata.metadata_log} | {table.metadata_location}
+            for snapshot in table.metadata.snapshots:
+                named |= {snapshot.manifest_list} | {m.manifest_path for m in snapshot.manifests(table.io)}
+            folder = table.metadata_location.removeprefix("file://").rsplit("/", 1)[0]
+            there |= {f"file://{path}" for path in pathlib.Path(folder).iterdir()}
+        return there - named
+
     def data_files(self):
         return {f"file://{path}" for path in self.tables.rglob("*.parquet")}
 

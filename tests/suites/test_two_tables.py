@@ -20,6 +20,7 @@ def test_a_writer_that_is_killed(catalog, tmp_path):
         world.start(first=100_000, count=1, threads=1).finish(60)
         world.check()
         assert not world.files_of_nobody(), "what the killed left is still there"
+        assert not world.metadata_of_nobody(), "what the killed left is still there"
 
 
 def test_a_server_that_crashes(tmp_path):
@@ -47,3 +48,4 @@ def test_a_writer_and_a_server_that_die_together(tmp_path):
         world.start(first=100_000, count=1, threads=1).finish(60)
         world.check()
         assert not world.files_of_nobody()
+        assert not world.metadata_of_nobody()

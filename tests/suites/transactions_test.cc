@@ -1,9 +1,11 @@
+#include <arrow/json/from_string.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "adapters/postgres/postgres_catalog.h"
 #include "base/event_listener.h"
 #include "signaldb/catalog_transaction.h"
+#include "signaldb/iceberg_catalog.h"
 #include "suites/writer_world.h"
 #include "testing/postgres_server.h"
 
@@ -572,6 +574,148 @@ TEST_P(CatalogTransactions, RefuseWritersThatCannotCommitTogether) {
 constexpr auto kNameOf = [](const auto& each) { return each.param; };
 INSTANTIATE_TEST_SUITE_P(On, Transactions, ::testing::Values("memory", "postgres"), kNameOf);
 INSTANTIATE_TEST_SUITE_P(On, CatalogTransactions, ::testing::Values("memory", "postgres"), kNameOf);
+
+TEST(TransactionTimeouts, OneThatTimedOutIsInNobodysWay) {
+  WriterWorld world;
+  world.config.transaction_timeout = std::chrono::seconds(10);
+  const auto writer = world.OpenWriter();
+  const auto time_out = [&] {
+    Begin(*writer);
+    EXPECT_THAT(writer->WriteBatch(EventBatch(0, 1)), IsOk());
+    world.store->clock->SleepFor(std::chrono::seconds(11), {});
+  };
+  time_out();
+  EXPECT_FALSE(writer->HasActiveTransaction());
+  EXPECT_THAT(world.DataFiles(), IsEmpty());
+  time_out();
+  EXPECT_EQ(writer->CurrentTransactionId(), std::nullopt);
+  time_out();
+  EXPECT_THAT(writer->DeleteWhere(RowFilter::All()), IsOk());
+  time_out();
+  EXPECT_THAT(writer->SetRetryConfig({}), IsOk());
+  time_out();
+  const std::string id = Begin(*writer);
+  EXPECT_THAT(writer->WriteBatch(EventBatch(1, 1)), IsOk());
+  EXPECT_THAT(writer->CommitTransaction(id), IsOk());
+  EXPECT_EQ(world.Read(), EventRows(1, 1));
+}
+
+// Tables that could be made and never written, or that were written other than as they say.
+TEST(Tables, AreRefusedByNameWhenNothingCouldBeWrittenToThem) {
+  WriterWorld world;
+  struct Case {
+    std::function<void(TableOptions&)> change;
+    const char* says;
+  };
+  const auto property = [](const char* key, const char* value) {
+    return [key, value](TableOptions& options) { options.properties[key] = value; };
+  };
+  const Case cases[] = {
+      {[](TableOptions& o) { o.partition_by = {{"s.x", "identity", ""}}; }, "column=s.x"},
+      {[](TableOptions& o) { o.sort_by = {{.column = "s.x"}}; }, "column=s.x"},
+      {property("write.parquet.compression-codec", "zip"), "compression-codec"},
+      {property("write.parquet.compression-level", "99"), "compression-level"},
+      {property("write.target-file-size-bytes", "abc"), "write.target-file-size-bytes"},
+      {property("write.parquet.row-group-size-bytes", "0"), "write.parquet.row-group-size-bytes"},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.says);
+    TableOptions options;
+    options.schema =
+        arrow::schema({arrow::field("id", arrow::int64()),
+                       arrow::field("s", arrow::struct_({arrow::field("x", arrow::int64())}))});
+    c.change(options);
+    EXPECT_THAT(
+        CreateIcebergWriterForTable(world.config, world.store, "acme", "prod", "t", options),
+        IsErrorSaying(ErrorKind::kInvalid, c.says));
+  }
+  for (const auto& type : {arrow::struct_({}), arrow::list_view(arrow::int64())}) {
+    TableOptions options;
+    options.schema = arrow::schema({arrow::field("odd", type)});
+    EXPECT_THAT(
+        CreateIcebergWriterForTable(world.config, world.store, "acme", "prod", "t", options),
+        IsErrorSaying(ErrorKind::kInvalid, "column=odd"));
+  }
+  EXPECT_THAT(world.store->real_io.List("memory://").value_or(std::vector<std::string>{"?"}),
+              IsEmpty());
+}
+
+TEST(Tables, AreOpenedWithoutAskingForTheirSchemaAgain) {
+  WriterWorld world;
+  const auto open = [&] {
+    return CreateIcebergWriterForTable(world.config, world.store, "acme", "prod", "events", {});
+  };
+  EXPECT_THAT(open(), IsErrorSaying(ErrorKind::kNotFound, "table=acme.prod.events"));
+  ASSERT_THAT(world.OpenWriter()->WriteBatch(EventBatch(0, 1)), IsOk());
+  const auto again = open();
+  ASSERT_THAT(again, IsOk());
+  EXPECT_THAT((*again)->WriteBatch(EventBatch(1, 1)), IsOk());
+  EXPECT_EQ(world.Read(), EventRows(0, 2));
+}
+
+TEST(Tables, TakeDecimalsAndLongTextsToDivideBy) {
+  for (const std::string transform : {"identity", "bucket[4]", "truncate[10]"}) {
+    for (const auto& type :
+         {arrow::decimal128(9, 2), arrow::decimal128(18, 2), arrow::decimal128(38, 2)}) {
+      WriterWorld world;
+      TableOptions options;
+      options.schema = arrow::schema({arrow::field("price", type)});
+      options.partition_by = {{"price", transform, ""}};
+      const auto writer = world.OpenWriter("priced", options);
+      const auto prices =
+          arrow::json::ArrayFromJSONString(type, R"(["1.25", "-3.50", null, "1.25"])");
+      EXPECT_THAT(writer->WriteBatch(arrow::RecordBatch::Make(options.schema, 4, {*prices})),
+                  IsOk());
+      std::int64_t rows = 0;
+      for (const auto& batch : world.ReadBatches("priced")) rows += batch->num_rows();
+      EXPECT_EQ(rows, 4);
+    }
+  }
+}
+
+TEST(Tables, GetWhatTheirPropertiesSayFromTheNextFileOn) {
+  WriterWorld world;
+  const auto writer = world.OpenWriter();
+  ASSERT_THAT(writer->WriteBatch(EventBatch(0, 500)), IsOk());
+  const std::size_t before = world.ReadBatches().size();
+  const auto catalog = IcebergCatalog::Open(world.config, world.store);
+  ASSERT_THAT(catalog, IsOk());
+  const TableName table{.levels = "acme.prod", .name = "events"};
+  EXPECT_THAT(
+      (*catalog)->SetTableProperties(table, {{"write.parquet.row-group-size-bytes", "1000"}}),
+      IsOk());
+  EXPECT_THAT(writer->WriteBatch(EventBatch(500, 500)), IsOk());
+  EXPECT_GT(world.ReadBatches().size(), before + 5) << "one batch a row group";
+  // A table that is dropped and made anew is another one, and takes rows at once.
+  EXPECT_THAT((*catalog)->DropTable(table), IsOk());
+  TableOptions options;
+  options.schema = testing::EventSchema();
+  options.location = "memory:///anew";
+  EXPECT_THAT((*catalog)->CreateTable(table, options), IsOk());
+  EXPECT_THAT(writer->WriteBatch(EventBatch(0, 2)), IsOk());
+  EXPECT_EQ(world.Read(), EventRows(0, 2));
+}
+
+TEST(Tables, OfANameThatWasRenamedAwayGetAFolderOfTheirOwn) {
+  WriterWorld world;
+  ASSERT_THAT(world.OpenWriter()->WriteBatch(EventBatch(0, 1)), IsOk());
+  const auto catalog = IcebergCatalog::Open(world.config, world.store);
+  ASSERT_THAT(catalog, IsOk());
+  EXPECT_THAT((*catalog)->RenameTable({"acme.prod", "events"}, {"acme.prod", "old"}), IsOk());
+  ASSERT_THAT(world.OpenWriter()->WriteBatch(EventBatch(1, 1)), IsOk());
+  EXPECT_NE(world.Current("old").location, world.Current().location);
+  EXPECT_THAT((*catalog)->PurgeTable({"acme.prod", "old"}), IsOk());
+  EXPECT_EQ(world.Read(), EventRows(1, 1));
+}
+
+TEST(Tables, GetRowGroupsOfTheSizeTheyAskFor) {
+  WriterWorld world;
+  TableOptions options;
+  options.properties["write.parquet.row-group-size-bytes"] = "1000";
+  const auto writer = world.OpenWriter("events", options);
+  EXPECT_THAT(writer->WriteBatch(EventBatch(0, 500)), IsOk());
+  EXPECT_GT(world.ReadBatches().size(), 5U) << "one batch a row group";
+}
 
 }  // namespace
 }  // namespace signaldb

@@ -63,6 +63,10 @@ class FaultyFileIo final : public FileIo {
     if (Hit() != Fate::kFine) return Fail(ErrorKind::kUnavailable, "scripted i/o error");
     return io_.List(prefix);
   }
+  [[nodiscard]] Result<std::vector<std::string>> ListUnfinished(
+      const std::string& prefix) override {
+    return io_.ListUnfinished(prefix);
+  }
 
  private:
   enum class Fate : std::uint8_t { kFine, kBefore, kAfter };

@@ -305,6 +305,14 @@ Status LocalFileIo::Delete(const std::string& location) {
 }
 
 Result<std::vector<std::string>> LocalFileIo::List(const std::string& prefix) {
+  return Walk(prefix, Kind::kFinished);
+}
+
+Result<std::vector<std::string>> LocalFileIo::ListUnfinished(const std::string& prefix) {
+  return Walk(prefix, Kind::kUnfinished);
+}
+
+Result<std::vector<std::string>> LocalFileIo::Walk(const std::string& prefix, Kind kind) {
   std::string_view trimmed = prefix;
   if (trimmed.ends_with('/')) trimmed.remove_suffix(1);
   SIGNALDB_ASSIGN(const std::string top, PathOfFileLocation(trimmed));
@@ -326,8 +334,9 @@ Result<std::vector<std::string>> LocalFileIo::List(const std::string& prefix) {
     for (const DirEntry& entry : *entries) {
       if (entry.is_directory) {
         if (depth < kListDepthMax) folders.emplace_back(folder + "/" + entry.name, depth + 1);
-      } else if (!IsTemporaryName(entry.name)) {
-        locations.push_back(fmt::format("file://{}/{}", folder, entry.name));
+      } else if (IsTemporaryName(entry.name) == (kind == Kind::kUnfinished)) {
+        const std::size_t skipped = kind == Kind::kUnfinished ? kTemporaryPrefix.size() : 0;
+        locations.push_back(fmt::format("file://{}/{}", folder, entry.name.substr(skipped)));
       }
     }
   }

@@ -38,6 +38,7 @@ class LocalFileIo final : public FileIo {
       const std::string& location) override;
   [[nodiscard]] Status Delete(const std::string& location) override;
   [[nodiscard]] Result<std::vector<std::string>> List(const std::string& prefix) override;
+  [[nodiscard]] Result<std::vector<std::string>> ListUnfinished(const std::string& prefix) override;
 
   /// True for the last part of a path that only a crash leaves behind; safe to remove when no
   /// writer runs.
@@ -45,6 +46,8 @@ class LocalFileIo final : public FileIo {
 
  private:
   class Output;
+  enum class Kind : std::uint8_t { kFinished, kUnfinished };
+  [[nodiscard]] Result<std::vector<std::string>> Walk(const std::string& prefix, Kind kind);
   [[nodiscard]] Result<std::string> PathOf(std::string_view location) const;
   [[nodiscard]] Status Publish(const std::string& temporary, const std::string& path);
 

@@ -66,7 +66,7 @@ TableAppend::TableAppend(TableChange change, Settings settings, Random& random)
     : change_(std::move(change)),
       settings_(std::move(settings)),
       random_(random),
-      uuid_(ToString(UuidV4(random))),
+      uuid_(NewFileUuid()),
       table_uuid_(change_.table_uuid) {
   if (!change_.added_files.empty() || !change_.removed_files.empty()) {
     snapshot_id_ = NewSnapshotId(random);
@@ -187,6 +187,13 @@ Status TableAppend::EncodeManifests(const TableMetadata& base) {
   return {};
 }
 
+/// A UUID, as other programs expect it in names, that bears the mark of the commit.
+std::string TableAppend::NewFileUuid() {
+  const std::string_view mark = MarkOf(settings_.in_flight_id);
+  if (mark.empty()) return ToString(UuidV4(random_));
+  return fmt::format("{}{:08x}", mark, random_.Next() & 0xffff'ffffU);
+}
+
 std::string TableAppend::NextManifestLocation() {
   return fmt::format("{}/{}-m{}.avro", folder_, uuid_, manifest_names_used_++);
 }
@@ -289,7 +296,7 @@ Result<TableAppend::Attempt> TableAppend::Prepare(FileIo& io, MetadataCache& cac
   }
   Attempt attempt;
   const std::string metadata_location =
-      NextMetadataLocation(*base.metadata, base.metadata_location, ToString(UuidV4(random_)));
+      NextMetadataLocation(*base.metadata, base.metadata_location, NewFileUuid());
   // Readers refuse histories that go back in time, whatever our clock says.
   const std::int64_t timestamp_ms = std::max(now_ms, base.metadata->last_updated_ms + 1);
   folder_ = FolderOf(metadata_location);

@@ -30,7 +30,8 @@ namespace signaldb {
 class TableAppend {
  public:
   struct Settings {
-    Properties summary;  ///< For the snapshot, beside those of the change.
+    Properties summary;        ///< For the snapshot, beside those of the change.
+    std::string in_flight_id;  ///< As TableChange has it, filled in.
   };
 
   TableAppend(TableChange change, Settings settings, Random& random);
@@ -76,6 +77,7 @@ class TableAppend {
   [[nodiscard]] Status CheckSchema(const TableMetadata& base) const;
   [[nodiscard]] Status EncodeManifests(const TableMetadata& base);
   [[nodiscard]] std::string NextManifestLocation();
+  [[nodiscard]] std::string NewFileUuid();
   [[nodiscard]] Result<std::vector<ManifestFile>> KeptManifests(FileIo& io, MetadataCache& cache,
                                                                 const TableMetadata& base);
   [[nodiscard]] Result<std::vector<ManifestFile>> ManifestsOn(FileIo& io, MetadataCache& cache,

@@ -45,12 +45,21 @@ std::optional<Error> WhyOlder(const LoadedTable& now, const std::optional<Loaded
                   now.table.ToText(), now.metadata_location, seen->metadata_location)};
 }
 
+/// The hexadecimal digits and dashes of an id that stay, 42 random bits and the millisecond; the
+/// others tell the files of one commit apart.
+constexpr std::size_t kMarkBytes = 28;
+constexpr std::size_t kUuidBytes = 36;
+
 bool DeletesOldMetadata(const TableMetadata& metadata) {
   const auto found = metadata.properties.find("write.metadata.delete-after-commit.enabled");
   return found != metadata.properties.end() && found->second == "true";
 }
 
 }  // namespace
+
+std::string_view MarkOf(std::string_view in_flight_id) {
+  return in_flight_id.size() == kUuidBytes ? in_flight_id.substr(0, kMarkBytes) : "";
+}
 
 TableCommitter::TableCommitter(const Collaborators& with, TableCommitterOptions options)
     : catalog_(with.catalog),
@@ -59,6 +68,7 @@ TableCommitter::TableCommitter(const Collaborators& with, TableCommitterOptions 
       random_(with.random),
       events_(with.events),
       cache_(with.cache),
+      registry_(with.registry),
       options_(std::move(options)) {}
 
 Result<LoadedTable> TableCommitter::Load(const TableIdentifier& table) {
@@ -116,16 +126,24 @@ Result<LoadedTable> TableCommitter::CreateOnce(const TableIdentifier& table,
   const std::string location =
       NextMetadataLocation(*metadata, std::nullopt, ToString(UuidV4(random_)));
   SIGNALDB_ASSIGN(const std::string bytes, EncodeMetadataFile(*metadata));
+  const std::string id = ToString(UuidV7(clock_, random_));
+  if (registry_ != nullptr) {
+    SIGNALDB_TRY(registry_->NoteCreation(id, table, metadata->table_uuid, location));
+  }
+  const auto give_up = [&] {
+    if (io_.Delete(location).has_value() && registry_ != nullptr) registry_->Resolve(id);
+  };
   if (Status written = WriteFile(io_, location, bytes); !written.has_value()) {
-    std::ignore = io_.Delete(location);
+    give_up();
     return std::unexpected(AsNotCommitted(std::move(written).error()));
   }
   const PointerUpdate update{.table = table, .expected = std::nullopt, .next = location};
   if (Status created = catalog_.Commit({&update, 1}); !created.has_value()) {
-    // Left behind as garbage at worst; the next look decides, not this reply.
-    if (created.error().kind != ErrorKind::kUnknownOutcome) std::ignore = io_.Delete(location);
+    // The next look decides, not this reply.
+    if (created.error().kind != ErrorKind::kUnknownOutcome) give_up();
     return std::unexpected(std::move(created).error());
   }
+  if (registry_ != nullptr) registry_->Resolve(id);
   LoadedTable loaded{.table = table, .metadata_location = location, .metadata = metadata};
   cache_.PutMetadata(location, metadata);
   cache_.NoteTable(loaded);
@@ -159,10 +177,19 @@ class TableCommitter::CommitRun {
  public:
   CommitRun(TableCommitter& owner, std::string commit_id, std::vector<TableChange> changes)
       : owner_(owner), commit_id_(std::move(commit_id)) {
+    const auto named = std::ranges::find_if(
+        changes, [](const TableChange& change) { return !change.in_flight_id.empty(); });
+    if (named != changes.end()) {
+      in_flight_id_ = named->in_flight_id;
+    } else if (owner.registry_ != nullptr) {
+      in_flight_id_ = ToString(UuidV7(owner.clock_, owner.random_));
+      own_record_ = true;
+    }
     const TableAppend::Settings settings{
         .summary = {{"signaldb.commit-id", commit_id_},
                     {"engine-name", owner.options_.engine_name},
-                    {"engine-version", owner.options_.engine_version}}};
+                    {"engine-version", owner.options_.engine_version}},
+        .in_flight_id = in_flight_id_};
     tables_.reserve(changes.size());
     for (TableChange& change : changes) {
       tables_.emplace_back(std::move(change), settings, owner.random_);
@@ -180,6 +207,7 @@ class TableCommitter::CommitRun {
       if (attempt_ > 1) NoteRetry(last, owner_.clock_.MonotonicNow() - failed);
       Result<CommitReport> report = AttemptOnce();
       if (report.has_value()) {
+        ResolveRecord();
         NoteApplied(*report, begun);
         return report;
       }
@@ -193,6 +221,7 @@ class TableCommitter::CommitRun {
       last.kind = ErrorKind::kUnknownOutcome;
     } else {
       for (const TableAppend& table : tables_) Delete(table.Garbage(nullptr));
+      ResolveRecord();
     }
     NoteFailed(last, begun);
     return std::unexpected(std::move(last));
@@ -210,6 +239,13 @@ class TableCommitter::CommitRun {
       if (tables_[i].IsAppliedIn(bases[i])) return AppliedAsFound(std::move(bases));
     }
     if (maybe_applied_) SIGNALDB_TRY(RefuseToGuess(bases));
+    if (own_record_ && !on_record_) {
+      for (const LoadedTable& base : bases) {
+        SIGNALDB_TRY(
+            owner_.registry_->NoteCommit(in_flight_id_, base.table, base.metadata->table_uuid));
+      }
+      on_record_ = true;
+    }
     SIGNALDB_ASSIGN(std::vector<TableAppend::Attempt> attempts, Prepare(bases));
     SIGNALDB_TRY(WriteAll(attempts));
     std::vector<PointerUpdate> updates;
@@ -218,6 +254,10 @@ class TableCommitter::CommitRun {
     SIGNALDB_TRY(CheckBasesAreThere(bases));
     SIGNALDB_TRY(owner_.catalog_.Commit(updates));
     return AppliedAsWritten(bases, std::move(attempts));
+  }
+
+  void ResolveRecord() {
+    if (on_record_ && !files_remain_) owner_.registry_->Resolve(in_flight_id_);
   }
 
   /// That our snapshot is not there says nothing if snapshots since were expired. Doubling the rows
@@ -373,6 +413,7 @@ class TableCommitter::CommitRun {
     for (const std::string& location : locations) {
       const Status deleted = owner_.io_.Delete(location);
       if (deleted.has_value()) continue;
+      files_remain_ = true;
       owner_.events_.Log({.severity = Severity::kWarning,
                           .module = kModule,
                           .message = "a file that nothing refers to could not be deleted",
@@ -438,6 +479,10 @@ class TableCommitter::CommitRun {
   int lost_races_ = 0;
   bool maybe_applied_ = false;
   bool given_up_ = false;
+  std::string in_flight_id_;   // What the names of our files bear; empty: nobody looks for them.
+  bool own_record_ = false;    // The registry is to be told by us.
+  bool on_record_ = false;     // It was.
+  bool files_remain_ = false;  // That could not be deleted.
 };
 
 Result<CommitReport> TableCommitter::Commit(const std::string& commit_id,

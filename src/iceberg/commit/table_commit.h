@@ -7,6 +7,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -39,6 +40,9 @@ struct TableChange {
   std::string table_uuid;
   /// The schema that the files were written with; nothing: the current one at the first attempt.
   std::optional<std::int32_t> schema_id;
+  /// Under what CommitRegistry has the files of this commit, of all changes the same; a UUID.
+  /// Empty: the commit makes a record of its own.
+  std::string in_flight_id;
   /// Runs in every attempt on the base just read, and returns the table properties to set. An error
   /// gives the whole commit up: it becomes the commit's error, unless an earlier attempt may have
   /// been applied.
@@ -57,6 +61,29 @@ struct CommitReport {
   std::vector<std::int64_t> snapshot_ids;  ///< In the order of the changes; 0: no snapshot.
   std::vector<LoadedTable> tables;         ///< As committed, or as found; in the same order.
 };
+
+/// Port: durable memory of files that may be there and that no table refers to yet, so that what a
+/// crash leaves of a commit is found.
+///
+/// Implementation contract: what is noted is durable on return. Thread-safe.
+class CommitRegistry {
+ public:
+  virtual ~CommitRegistry() = default;
+  /// Before the first file of a commit in the table's folder of metadata, whose names all hold
+  /// MarkOf(id). Nothing happens if `id` is on record for the table. Errors: kUnavailable.
+  [[nodiscard]] virtual Status NoteCommit(const std::string& id, const TableIdentifier& table,
+                                          const std::string& table_uuid) = 0;
+  /// Before `location`, the first metadata file of a table to be. Errors: kInvalid, kUnavailable.
+  [[nodiscard]] virtual Status NoteCreation(const std::string& id, const TableIdentifier& table,
+                                            const std::string& table_uuid,
+                                            const std::string& location) = 0;
+  /// Every file of it is referred to, or gone.
+  virtual void Resolve(const std::string& id) = 0;
+};
+
+/// What the names of a commit's manifests, lists and metadata files have in common: the beginning
+/// of the id they are on record under. Empty if that is no UUID: nothing bears it.
+[[nodiscard]] std::string_view MarkOf(std::string_view in_flight_id);
 
 struct TableCommitterOptions {
   RetryConfig retry;
@@ -79,7 +106,8 @@ struct TableCommitterOptions {
 ///              unknown                 -> attempt again, looking first; from now on every failure
 ///                                         is unknown, and nothing is deleted
 ///
-/// Owns:          metadata files, manifest lists and manifests of its commits, until referenced.
+/// Owns:          metadata files, manifest lists and manifests of its commits, until referenced;
+///                each bears a mark that the registry has on record before the first is begun.
 /// Does not own:  data files. They are garbage if the error is any but kUnknownOutcome and the
 ///                caller does not try again.
 /// Lifetime:      borrows everything; all outlive it.
@@ -93,6 +121,7 @@ class TableCommitter {
     Random& random;
     EventListener& events;
     MetadataCache& cache;
+    CommitRegistry* registry = nullptr;  ///< Null: nothing outlives the process anyway.
   };
 
   TableCommitter(const Collaborators& with, TableCommitterOptions options);
@@ -143,6 +172,7 @@ class TableCommitter {
   Random& random_;
   EventListener& events_;
   MetadataCache& cache_;
+  CommitRegistry* const registry_;
   const TableCommitterOptions options_;
 };
 

@@ -1,6 +1,12 @@
 #include "iceberg/schema/partition_spec.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
 #include <fmt/format.h>
+
+#include "iceberg/schema/murmur3.h"
 
 namespace signaldb {
 namespace {
@@ -20,6 +26,22 @@ std::string UrlEncode(std::string_view text) {
     }
   }
   return encoded;
+}
+
+/// File systems take no longer names.
+constexpr std::size_t kFolderNameBytesMax = 255;
+
+// Folders mean nothing to readers, so a long name may end in a hash; equal names stay equal.
+std::string FolderName(std::string name) {
+  constexpr std::size_t kHashBytes = 9;  // A dash, 8 digits.
+  if (name.size() <= kFolderNameBytesMax) return name;
+  const std::uint32_t hash = Murmur3(name);
+  std::size_t kept = kFolderNameBytesMax - kHashBytes;
+  // Not inside "%C3".
+  const std::size_t percent = name.rfind('%', kept - 1);
+  if (percent != std::string::npos && percent + 3 > kept) kept = percent;
+  name.resize(kept);
+  return fmt::format("{}-{:08x}", name, hash);
 }
 
 }  // namespace
@@ -50,9 +72,8 @@ std::string PartitionPath(const PartitionSpec& spec, const std::vector<Type>& ty
   for (std::size_t i = 0; i < spec.fields.size(); ++i) {
     const PartitionField& field = spec.fields[i];
     if (i > 0) path += '/';
-    path += UrlEncode(field.name);
-    path += '=';
-    path += UrlEncode(field.transform.ToHumanText(types[i], values[i]));
+    path += FolderName(UrlEncode(field.name) + "=" +
+                       UrlEncode(field.transform.ToHumanText(types[i], values[i])));
   }
   return path;
 }

@@ -57,6 +57,28 @@ TEST(PartitionSpec, MakesFolderNames) {
   }
 }
 
+TEST(PartitionSpec, ShortensFolderNamesThatFileSystemsRefuse) {
+  const PartitionSpec spec{0, {On(2, "who", "identity")}};
+  const auto types = PartitionTypes(spec, TwoColumns());
+  ASSERT_THAT(types, IsOk());
+  const auto folder = [&](const std::string& value) {
+    return PartitionPath(spec, *types, {Literal{value}});
+  };
+  EXPECT_EQ(folder(std::string(251, 'x')), "who=" + std::string(251, 'x')) << "just fits";
+  EXPECT_EQ(folder(std::string(252, 'x')).size(), 255);
+  EXPECT_EQ(folder(std::string(300, 'x')), folder(std::string(300, 'x')));
+  EXPECT_NE(folder(std::string(300, 'x')), folder(std::string(301, 'x')));
+  std::string accents;
+  for (int i = 0; i < 60; ++i) accents += "\xc3\xa9";
+  for (const std::string start : {"", "a", "ab"}) {
+    const std::string name = folder(start + accents);
+    EXPECT_LE(name.size(), 255);
+    const std::size_t dash = name.rfind('-');
+    ASSERT_NE(dash, std::string::npos);
+    EXPECT_EQ(name[dash - 3], '%') << "whole codes are kept " << name;
+  }
+}
+
 TEST(PartitionSpec, HasNoFolderWhenUnpartitioned) {
   EXPECT_EQ(PartitionPath({}, {}, {}), "");
   EXPECT_TRUE(PartitionSpec{}.unpartitioned());

@@ -194,5 +194,26 @@ TEST(FromEnvironment, RefusesFilesThatDoNotDoAndRepeatsNoSecret) {
               IsErrorSaying(ErrorKind::kInvalid, "variable=SIGNALDB__OTLP__LISTEN_FILE"));
 }
 
+TEST(FromEnvironment, TakesTheTimeoutOfTransactions) {
+  const auto config = From({"SIGNALDB__TRANSACTION_TIMEOUT=90s"});
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(config->transaction_timeout, milliseconds(90'000));
+  for (const char* const value : {"0s", "-1ms"}) {
+    EXPECT_THAT(From({std::string("SIGNALDB__TRANSACTION_TIMEOUT=") + value}),
+                IsErrorSaying(ErrorKind::kInvalid, "field=transaction_timeout"));
+  }
+}
+
+TEST(FromEnvironment, RefusesKindsOfCatalogsAndStoresThatAreNot) {
+  EXPECT_THAT(From({"SIGNALDB_SCHEMA_CATALOG_TYPE=sqll"}),
+              IsErrorSaying(ErrorKind::kInvalid, "key=schema.catalog_type"));
+  EXPECT_THAT(From({"SIGNALDB_SCHEMA_CATALOG_URI=mysql://me:secret@h/d"}),
+              ::testing::AllOf(IsErrorSaying(ErrorKind::kInvalid, "key=schema.catalog_uri"),
+                               Not(IsErrorSaying(ErrorKind::kInvalid, "secret"))));
+  EXPECT_THAT(From({"SIGNALDB_STORAGE_DSN=ftp://me:secret@h/d"}),
+              ::testing::AllOf(IsErrorSaying(ErrorKind::kInvalid, "key=storage.dsn"),
+                               Not(IsErrorSaying(ErrorKind::kInvalid, "secret"))));
+}
+
 }  // namespace
 }  // namespace signaldb
