@@ -122,7 +122,7 @@ class IcebergTableWriter {
   [[nodiscard]] Result<EditCounts> OverwriteWhere(
       const RowFilter& filter, const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches);
   /// Replaces the partitions that `batches` have rows for; the whole table if it is not
-  /// partitioned. Errors: as OverwriteWhere.
+  /// partitioned. Without rows nothing is replaced. Errors: as OverwriteWhere.
   [[nodiscard]] Result<EditCounts> ReplacePartitions(
       const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches);
 
