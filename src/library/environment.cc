@@ -272,19 +272,22 @@ Status CheckPlaces(const Configuration& config) {
   };
   const std::string& type = config.schema.catalog_type;
   if (type != "sql" && type != "memory") {
-    return Fail(ErrorKind::kInvalid, "expected sql or memory key=schema.catalog_type");
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("expected sql or memory key=schema.catalog_type value={}", type));
   }
   if (type == "sql" &&
       !begins(config.schema.catalog_uri, {"sqlite:", "postgres://", "postgresql://"})) {
     return Fail(ErrorKind::kInvalid,
-                "expected sqlite:///absolute/path.db, sqlite::memory: or "
-                "postgres://user:password@host:5432/database key=schema.catalog_uri");
+                fmt::format("expected sqlite:///absolute/path.db, sqlite::memory: or "
+                            "postgres://user:password@host:5432/database key={}",
+                            "schema.catalog_uri"));
   }
   const std::string& dsn = config.storage.dsn;
   if (!dsn.empty() && !begins(dsn, {"file:/", "/", "memory:", "s3:"})) {
     return Fail(ErrorKind::kInvalid,
-                "expected file:///absolute/folder, memory:// or s3://bucket/prefix "
-                "key=storage.dsn");
+                fmt::format("expected file:///absolute/folder, memory:// or s3://bucket/prefix "
+                            "key={}",
+                            "storage.dsn"));
   }
   return {};
 }
