@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <filesystem>
@@ -18,6 +17,7 @@
 
 #include "adapters/local/posix_file_system.h"
 #include "adapters/local/text_file.h"
+#include "base/variable_name.h"
 #include "library/check_config.h"
 #include "signaldb/config.h"
 
@@ -27,9 +27,6 @@ namespace {
 
 using C = Configuration;
 using std::chrono::milliseconds;
-
-constexpr std::string_view kPrefix = "SIGNALDB__";
-constexpr std::string_view kFileSuffix = "_FILE";
 
 using Variables = std::map<std::string_view, std::string_view>;
 
@@ -193,20 +190,6 @@ class SetFrom {
   C& into_;
 };
 
-/// "BATCH__MAX_ROWS_PER_BATCH" -> "batch.max_rows_per_batch".
-std::string KeyOf(std::string_view rest) {
-  std::string key;
-  for (std::size_t i = 0; i < rest.size(); ++i) {
-    if (rest.substr(i, 2) == "__") {
-      key += '.';
-      ++i;
-    } else {
-      key += static_cast<char>(std::tolower(static_cast<unsigned char>(rest[i])));
-    }
-  }
-  return key;
-}
-
 std::unexpected<Error> UnknownKey(std::string_view variable, std::string_view key) {
   const std::string_view section = key.substr(0, key.find('.') + 1);
   std::string known;
@@ -251,15 +234,15 @@ Status SetFromFile(C& config, std::string_view variable, const Key& key, std::st
 }
 
 Status Apply(C& config, const Variables& variables, std::string_view variable) {
-  std::string_view rest = variable.substr(kPrefix.size());
-  const std::string name = KeyOf(rest);
+  std::string_view rest = variable.substr(kVariablePrefix.size());
+  const std::string name = KeyOfVariable(rest);
   const std::string_view text = variables.at(variable);
   if (const Key* const key = FindKey(name)) return Set(config, variable, *key, text);
   if (!rest.ends_with(kFileSuffix)) return UnknownKey(variable, name);
   rest.remove_suffix(kFileSuffix.size());
-  const Key* const key = FindKey(KeyOf(rest));
+  const Key* const key = FindKey(KeyOfVariable(rest));
   if (key == nullptr) return UnknownKey(variable, name);
-  const std::string direct = fmt::format("{}{}", kPrefix, rest);
+  const std::string direct = fmt::format("{}{}", kVariablePrefix, rest);
   if (!variables.contains(direct)) return SetFromFile(config, variable, *key, text);
   return Fail(ErrorKind::kInvalid, fmt::format("{} is set too, use one of them key={} variable={}",
                                                direct, key->name, variable));
@@ -308,7 +291,7 @@ Result<Configuration> Configuration::FromEnvironment(const char* const* environm
     if (found != variables.end()) SIGNALDB_TRY(Set(config, variable, *FindKey(key), found->second));
   }
   for (const auto& [variable, text] : variables) {
-    if (variable.starts_with(kPrefix)) SIGNALDB_TRY(Apply(config, variables, variable));
+    if (variable.starts_with(kVariablePrefix)) SIGNALDB_TRY(Apply(config, variables, variable));
   }
   SIGNALDB_TRY(CheckConfig(config));
   SIGNALDB_TRY(CheckPlaces(config));

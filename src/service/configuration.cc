@@ -25,6 +25,7 @@
 #include <toml++/toml.h>
 
 #include "adapters/local/text_file.h"
+#include "base/variable_name.h"
 #include "service/configuration_assembly.h"
 #include "service/configuration_keys.h"
 #include "service/log_levels.h"
@@ -33,9 +34,6 @@
 
 namespace signaldb {
 namespace {
-
-constexpr std::string_view kVariablePrefix = "SIGNALDB__";
-constexpr std::string_view kFileSuffix = "_FILE";
 
 /// Variables that the documentation names beside the SIGNALDB__ forms; those win over these.
 struct NamedVariable {
@@ -48,20 +46,6 @@ constexpr auto kNamedVariables = std::to_array<NamedVariable>({
     {"SIGNALDB_STORAGE_DSN", "storage.dsn"},
     {"SIGNALDB_LOG", "logging.level"},
 });
-
-/// The dotted form of a SIGNALDB__ variable's rest: "COMMIT__INTERVAL" -> "commit.interval".
-std::string KeyOf(std::string_view rest) {
-  std::string key;
-  for (std::size_t i = 0; i < rest.size(); ++i) {
-    if (rest.substr(i, 2) == "__") {
-      key += '.';
-      ++i;
-    } else {
-      key += static_cast<char>(std::tolower(static_cast<unsigned char>(rest[i])));
-    }
-  }
-  return key;
-}
 
 void AddUnknownKey(std::string_view origin, std::string_view key, Mistakes& mistakes) {
   if (const std::string why = WhyRefused(key); !why.empty()) return mistakes.Add(origin, why, key);
@@ -227,13 +211,13 @@ void ApplyVariable(const ConfigurationSources& sources, const Environment& envir
   const std::string origin = "environment " + variable;
   const std::string& text = environment.at(variable);
   std::string_view rest = std::string_view(variable).substr(kVariablePrefix.size());
-  const std::string key = KeyOf(rest);
+  const std::string key = KeyOfVariable(rest);
   if (FindConfigurationKey(key) != nullptr) {
     assembly.Apply({key, text, origin}, mistakes);
     return;
   }
   if (rest.ends_with(kFileSuffix)) rest.remove_suffix(kFileSuffix.size());
-  const std::string file_key = KeyOf(rest);
+  const std::string file_key = KeyOfVariable(rest);
   const std::string direct = fmt::format("{}{}", kVariablePrefix, rest);
   if (FindConfigurationKey(file_key) == nullptr) {
     AddUnknownKey(origin, key, mistakes);

@@ -7,7 +7,6 @@ import socket
 import struct
 import time
 
-import grpc
 import pyarrow as pa
 import pyarrow.flight as flight
 

@@ -37,6 +37,20 @@ class LetterCommandsTest : public ::testing::Test {
   }
 
   void Write(const std::vector<std::string>& bodies) {
+    std::vector<SourceMessage> messages;
+    for (const std::string& body : bodies) {
+      messages.push_back({.encoding = MessageEncoding::kJson,
+                          .received_at = std::chrono::seconds(1'790'000'000),
+                          .parts = {{.tenant = "acme",
+                                     .dataset = "prod",
+                                     .body = std::as_bytes(std::span(body)),
+                                     .owner = nullptr}}});
+    }
+    Deliver(std::move(messages));
+  }
+
+  /// Commits the messages, whose positions begin with 1.
+  void Deliver(std::vector<SourceMessage> messages) {
     const ServiceConfiguration values = Load();
     auto storage = OpenStorage(values, files, clock, random, events);
     ASSERT_THAT(storage, IsOk());
@@ -48,19 +62,13 @@ class LetterCommandsTest : public ::testing::Test {
     QueueIntake intake({}, scheduler, clock, events, budget);
     const auto lane =
         *intake.OpenLane({.key = "memory/q", .on_progress = [](const auto&) { return Status(); }});
-    SourceMessage message{.encoding = MessageEncoding::kJson,
-                          .received_at = std::chrono::seconds(1'790'000'000),
-                          .parts = {}};
-    for (const std::string& body : bodies) {
-      ++message.position;
-      message.parts = {{.tenant = "acme",
-                        .dataset = "prod",
-                        .body = std::as_bytes(std::span(body)),
-                        .owner = nullptr}};
+    std::int64_t position = 0;
+    for (SourceMessage& message : messages) {
+      message.position = ++position;
       ASSERT_THAT(lane->Deliver(message), IsOk());
     }
     scheduler.Start();
-    ASSERT_THAT(lane->Flush(clock.MonotonicNow() + std::chrono::seconds(30)), IsOk());
+    ASSERT_THAT(lane->Flush(clock.MonotonicNow() + std::chrono::seconds(60)), IsOk());
   }
 
   TempDir folder;
@@ -104,29 +112,16 @@ TEST_F(LetterCommandsTest, CountsReasonsThatDifferInDigitsAsOne) {
 }
 
 TEST_F(LetterCommandsTest, CountsReasonsThatDifferInHexDigitsAsOne) {
-  Write({});
-  const ServiceConfiguration values = Load();
-  auto storage = OpenStorage(values, files, clock, random, events);
-  ASSERT_THAT(storage, IsOk());
-  MemoryBudget budget(1'000'000);
-  CommitScheduler scheduler(CutOptions{}, clock, random, events, budget,
-                            CommitIntoTables({*storage->committer, *storage->io, clock, random,
-                                              events, storage->in_flight.get()},
-                                             FilesOf(values), TablesOf(values)));
-  QueueIntake intake({}, scheduler, clock, events, budget);
-  const auto lane =
-      *intake.OpenLane({.key = "memory/q", .on_progress = [](const auto&) { return Status(); }});
-  SourceMessage message{.received_at = clock.WallNow(), .parts = {}};
+  std::vector<SourceMessage> messages;
   for (const char* reason :
        {"what first_byte=0xa9", "what first_byte=0x10", "what first_byte=0xff"}) {
-    ++message.position;
-    message.unfit = reason;
-    message.parts = {{.tenant = "acme", .dataset = "prod", .body = {}, .owner = nullptr}};
-    ASSERT_THAT(lane->Deliver(message), IsOk());
+    messages.push_back(
+        {.received_at = clock.WallNow(),
+         .parts = {{.tenant = "acme", .dataset = "prod", .body = {}, .owner = nullptr}},
+         .unfit = reason});
   }
-  scheduler.Start();
-  ASSERT_THAT(lane->Flush(clock.MonotonicNow() + std::chrono::seconds(60)), IsOk());
-  const auto commands = Open(values);
+  Deliver(std::move(messages));
+  const auto commands = Open(Load());
   ASSERT_THAT(commands, IsOk());
   EXPECT_THAT((*commands)->List({}, LetterForm::kText),
               IsOkAnd(HasSubstr("       3  \"what first_byte=0x#\"\n")));
